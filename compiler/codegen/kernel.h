@@ -1,0 +1,47 @@
+// What an operation's `define` sees while one kernel is built. Include <Halide.h> first.
+// A value of an example has the arguments (lane, last dimension, ..., first); a parameter the same without lane.
+#pragma once
+
+#include <map>
+#include <vector>
+
+#include "graph/graph.h"
+
+namespace cnnc {
+
+class KernelContext {
+public:
+  const Graph &graph;
+  Halide::Type real;
+  int lanes;
+  // Runtime scalars of every kernel: examples in this chunk, factor of the loss's gradient, number of the update.
+  Halide::Param<int32_t> valid{"valid"}, step{"step"};
+  Halide::Expr scale;
+
+  // How the kernel is to be scheduled: set by the operation that does the work.
+  enum class Form { Elementwise, Contraction, Scatter, PerLane, Outer };
+  Form form = Form::Elementwise;
+  Halide::Func reduce;   // the reduction of Contraction, Scatter, PerLane, Outer
+  Halide::Func staged;   // Outer: the first input with its lanes outermost
+  Halide::RDom domain;
+  bool accumulates = false; // adds to what the output holds
+  std::vector<Halide::Func> roots; // small stages computed before the rest
+
+  KernelContext(const Graph &g, Halide::Type t, int l) : graph(g), real(t), lanes(l) {}
+  Halide::Func in(const Node &n, int i) const { return values.at(n.inputs[i]); }
+  const Type &type(const Node &n, int i) const { return graph[n.inputs[i]].type; }
+  std::vector<Halide::Var> vars(const Type &t) const; // with lane first where the type has one
+  void result(const Node &n, Halide::Func f) { values[ValueId(&n - graph.nodes.data())] = f; }
+  Halide::Expr constant(double v) const { return Halide::Internal::make_const(real, v); }
+
+  std::map<ValueId, Halide::Func> values;
+};
+
+inline bool has_lane(const Type &t) { return t.kind == Kind::Example || t.kind == Kind::LaneSum || t.kind == Kind::Label; }
+
+// NaN in, NaN out; float32 within 2 units in the last place where the result is normal, double by libm.
+Halide::Expr safe_exp(Halide::Expr x);
+Halide::Expr safe_tanh(Halide::Expr x);
+Halide::Expr not_a_number(Halide::Expr x);
+
+} // namespace cnnc

@@ -1,0 +1,149 @@
+// Fully connected: y[o] = b[o] + sum over i of w[o,i] * x[i]
+// x: [I] by lane; w: [O,I]; b: [O]; y: [O] by lane
+#include <Halide.h>
+#include <fmt/format.h>
+
+#include "codegen/kernel.h"
+#include "graph/build.h"
+#include "layers/registry.h"
+#include "passes/differentiate.h"
+
+namespace cnnc {
+using namespace Halide;
+
+void register_dense(Registry &r) {
+  Op f;
+  f.name = "dense";
+  f.traits = kContraction;
+  f.arity_min = 2, f.arity_max = 3;
+  f.infer = [](const Graph &g, const Node &n) {
+    const Type &x = g[n.inputs[0]].type, &w = g[n.inputs[1]].type;
+    expect_rank("dense", x, 1);
+    expect_rank("dense: weight", w, 2);
+    if (w.dims[1] != x.dims[0])
+      throw GraphError{fmt::format("dense: expected a weight for {} inputs, found {}", x.dims[0], dims_text(w.dims))};
+    return Type{Kind::Example, {w.dims[0]}};
+  };
+  f.define = [](KernelContext &k, const Node &n) {
+    auto v = k.vars(n.type); // lane, o
+    RDom d(0, int(k.type(n, 0).dims[0]), "inputs");
+    Func y("dense");
+    if (n.inputs.size() == 3)
+      y(v) = k.in(n, 2)(v[1]);
+    else
+      y(v) = k.constant(0);
+    y(v) += k.in(n, 0)(v[0], d.x) * k.in(n, 1)(d.x, v[1]);
+    k.form = KernelContext::Form::Contraction;
+    k.reduce = y;
+    k.domain = d;
+    k.result(n, y);
+  };
+  f.differentiate = [](Backward &b, const Node &n) {
+    ValueId dy = b.of(n);
+    if (b.wants(n, 1))
+      b.accumulate(n.inputs[1], b.graph.add("dense_weight_gradient", {dy, n.inputs[0]}));
+    if (n.inputs.size() == 3 && b.wants(n, 2))
+      b.accumulate(n.inputs[2], b.graph.add("dense_bias_gradient", {dy}));
+    if (b.wants(n, 0))
+      b.accumulate(n.inputs[0], b.graph.add("dense_data_gradient", {dy, n.inputs[1]}));
+  };
+  f.macs = [](const Graph &g, const Node &n) { return g[n.inputs[1]].type.size(); };
+  r.ops.push_back(f);
+
+  // dx[i] = sum over o of w[o,i] * dy[o]
+  Op dx;
+  dx.name = "dense_data_gradient"; // dy, w
+  dx.traits = kContraction;
+  dx.arity_min = dx.arity_max = 2;
+  dx.infer = [](const Graph &g, const Node &n) { return Type{Kind::Example, {g[n.inputs[1]].type.dims.at(1)}}; };
+  dx.define = [](KernelContext &k, const Node &n) {
+    auto v = k.vars(n.type);
+    RDom d(0, int(k.type(n, 0).dims[0]), "outputs");
+    Func dx("dense_dx");
+    dx(v) = k.constant(0);
+    dx(v) += k.in(n, 0)(v[0], d.x) * k.in(n, 1)(v[1], d.x);
+    k.form = KernelContext::Form::Contraction;
+    k.reduce = dx;
+    k.domain = d;
+    k.result(n, dx);
+  };
+  dx.macs = f.macs;
+  r.ops.push_back(dx);
+
+  // dw[o,i] = sum over the lanes of dy[o] * x[i]: the inputs stand in the vector, so x is turned first
+  Op dw;
+  dw.name = "dense_weight_gradient"; // dy, x
+  dw.traits = kContraction | kAlone;
+  dw.arity_min = dw.arity_max = 2;
+  dw.infer = [](const Graph &g, const Node &n) {
+    return Type{Kind::Sum, {g[n.inputs[0]].type.dims.at(0), g[n.inputs[1]].type.dims.at(0)}};
+  };
+  dw.define = [](KernelContext &k, const Node &n) {
+    auto v = k.vars(n.type); // i, o
+    RDom d(0, k.lanes, "lanes");
+    Var lane("lane");
+    Func turned("turned"), dw("dense_dw");
+    turned(v[0], lane) = k.in(n, 1)(lane, v[0]);
+    dw(v) = k.constant(0);
+    dw(v) += turned(v[0], d.x) * k.in(n, 0)(d.x, v[1]);
+    k.form = KernelContext::Form::Outer;
+    k.reduce = dw;
+    k.staged = turned;
+    k.domain = d;
+    k.accumulates = true;
+    k.result(n, dw);
+  };
+  dw.macs = [](const Graph &, const Node &n) { return n.type.size(); };
+  r.ops.push_back(dw);
+
+  Op db;
+  db.name = "dense_bias_gradient"; // dy
+  db.traits = kAlone;
+  db.infer = [](const Graph &g, const Node &n) { return Type{Kind::LaneSum, g[n.inputs[0]].type.dims}; };
+  db.define = [](KernelContext &k, const Node &n) {
+    auto v = k.vars(n.type);
+    Func db;
+    db(v) = k.in(n, 0)(v);
+    k.accumulates = true;
+    k.result(n, db);
+  };
+  r.ops.push_back(db);
+
+  // Once a partial sum, after its last chunk: the sum over the lanes.
+  Op ls;
+  ls.name = "lane_sum";
+  ls.traits = kFinish | kAlone;
+  ls.infer = [](const Graph &g, const Node &n) { return Type{Kind::Sum, g[n.inputs[0]].type.dims}; };
+  ls.define = [](KernelContext &k, const Node &n) {
+    auto v = k.vars(n.type);
+    RDom d(0, k.lanes, "lanes");
+    std::vector<Expr> at = {d.x};
+    at.insert(at.end(), v.begin(), v.end());
+    Func s("lane_sum");
+    s(v) = k.constant(0);
+    s(v) += k.in(n, 0)(at);
+    k.result(n, s);
+  };
+  r.ops.push_back(ls);
+
+  Layer l;
+  l.name = "dense";
+  l.arguments = {{"units", Argument::Integer, true, true}, {"bias", Argument::Boolean},
+                 {"weight", Argument::Values}, {"bias_values", Argument::Values}};
+  l.build = [](LayerBuilder &b) {
+    const auto &x = b.input_dims(0);
+    int64_t units = b.integer("units", 1, 1, 1 << 24);
+    bool bias = b.boolean("bias", true);
+    if (x.size() != 1)
+      return b.error(fmt::format("dense: input is f32[{}]; put 'flatten' before it", dims_text(x, ", ")));
+    std::vector<ValueId> inputs = {b.input(0), b.parameter("weight", {units, x[0]}, x[0], units, false)};
+    if (bias)
+      inputs.push_back(b.parameter("bias", {units}, x[0], units, true));
+    return b.add("dense", inputs);
+  };
+  for (const char *d : {"dense(7)", "dense(37)", "dense(1, bias=false)"})
+    l.samples.push_back(fmt::format("model m\ninput x: f32[1, 7, 5]\nflatten\ndense(19)\nsigmoid\n{}\ntanh\ndense(3)\n"
+                                    "loss softmax_cross_entropy\noptimizer sgd(lr=0.1)\nbatch 5\n", d));
+  r.layers.push_back(l);
+}
+} // namespace cnnc

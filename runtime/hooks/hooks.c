@@ -1,0 +1,411 @@
+/* The hand-written half of a generated library: argument checks, memory, threads, dealing chunks, save and load.
+   All arithmetic on tensors is in the routines of hooks.h. C99 and C++17; no global state, no allocation.
+
+   A call deals its images in chunks of `lanes`: chunk c goes to partial sum c mod P, and the partials go to the
+   threads. Each partial takes its chunks in order and the partials are summed in order, so the result does not
+   depend on the number of threads.  */
+#include "hooks.h"
+
+#ifndef CNNC_NO_SYSTEM_HEADERS
+#include <math.h>
+#include <pthread.h>
+#include <string.h>
+#else
+/* For cross-compiling without the target's headers: what the 64-bit C libraries of Linux agree on. The objects are
+   larger than any of them needs. */
+void *memcpy(void *to, const void *from, size_t size);
+void *memset(void *to, int byte, size_t size);
+int memcmp(const void *a, const void *b, size_t size);
+double log(double);
+double cos(double);
+double sqrt(double);
+typedef union { char bytes[128]; void *align; } pthread_mutex_t;
+typedef union { char bytes[128]; void *align; } pthread_cond_t;
+typedef unsigned long pthread_t;
+int pthread_mutex_init(pthread_mutex_t *, const void *);
+int pthread_mutex_destroy(pthread_mutex_t *);
+int pthread_mutex_lock(pthread_mutex_t *);
+int pthread_mutex_unlock(pthread_mutex_t *);
+int pthread_cond_init(pthread_cond_t *, const void *);
+int pthread_cond_destroy(pthread_cond_t *);
+int pthread_cond_wait(pthread_cond_t *, pthread_mutex_t *);
+int pthread_cond_signal(pthread_cond_t *);
+int pthread_cond_broadcast(pthread_cond_t *);
+int pthread_create(pthread_t *, const void *, void *(*)(void *), void *);
+int pthread_join(pthread_t, void **);
+#endif
+
+#include "random.c"
+#include "threads.c"
+
+/* Below this many multiply-adds a call, waking threads costs more than they save. */
+#define THREADS_PAY_FROM 2000000u
+
+enum task { TASK_TRAIN, TASK_GRADIENTS, TASK_EVALUATE, TASK_PREDICT };
+
+/* One call, as the threads see it. */
+struct task_call {
+  enum task task;
+  int pixels;
+  uint64_t count;
+  const char *images, *targets;
+  char *outputs;
+  cnnc_real scale;
+};
+
+/* The start of the caller's memory; the regions follow, each aligned. */
+struct cnnc_net {
+  const cnnc_model *model; /* null once destroyed */
+  int trains;              /* 0: made by init_inference */
+  int sharing;             /* workers of the current call: all, or only the caller */
+  uint32_t not_finite;     /* atomic: a worker met such an output */
+  uint64_t step;
+  cnnc_real *parameters, *state, *gradients;
+  char *partials;          /* without training a partial has metrics only: see place_net */
+  uint64_t partial_stride;
+  char *thread_areas;      /* one a worker: its staged images, targets and outputs, then its workspace */
+  uint64_t thread_stride;
+  struct task_call call;
+  struct worker_pool pool;
+};
+
+static int is_net(const cnnc_net *net) { return net != NULL && net->model == &cnnc_the_model; }
+
+#include "checkpoint.c"
+
+/* Memory ------------------------------------------------------------------------------------------------------- */
+
+static uint64_t larger(uint64_t a, uint64_t b) { return a > b ? a : b; }
+
+static uint64_t round_to_alignment(uint64_t bytes) {
+  uint64_t alignment = cnnc_the_model.alignment;
+  return (bytes + alignment - 1) / alignment * alignment;
+}
+
+static int threads_pay(uint64_t count) {
+  uint64_t macs = cnnc_the_plan.macs;
+  return macs != 0 && count >= (THREADS_PAY_FROM + macs - 1) / macs;
+}
+
+static int worker_count(int threads) {
+  if (threads < 1 || !threads_pay(cnnc_the_model.batch)) return 1;
+  return (uint32_t)threads < cnnc_the_model.partial_sums ? threads : (int)cnnc_the_model.partial_sums;
+}
+
+static uint64_t image_bytes(int pixels) {
+  return cnnc_the_model.input_size * (pixels == CNNC_U8 ? 1 : sizeof(float));
+}
+
+static uint64_t target_bytes(void) {
+  switch (cnnc_the_model.target_kind) {
+  case CNNC_LABELS_U8: return 1;
+  case CNNC_LABELS_U16: return 2;
+  case CNNC_TARGET_IMAGE: return cnnc_the_model.target_size * sizeof(float);
+  default: return 0;
+  }
+}
+
+static uint64_t output_bytes(void) { return cnnc_the_model.output_size * sizeof(cnnc_real); }
+static uint64_t metrics_bytes(void) { return 2 * (uint64_t)cnnc_the_model.lanes * sizeof(cnnc_real); }
+
+/* A worker's area: images, targets, outputs, workspace. */
+static uint64_t staged_targets(void) { return round_to_alignment(cnnc_the_model.lanes * image_bytes(CNNC_F32)); }
+static uint64_t staged_outputs(void) {
+  return staged_targets() + round_to_alignment(cnnc_the_model.lanes * target_bytes());
+}
+static uint64_t workspace_place(void) {
+  return staged_outputs() + round_to_alignment(cnnc_the_model.lanes * output_bytes());
+}
+
+/* Where everything stands, and the size of it all. With memory, fills in the net at its start as well, so that the
+   size asked for and the size used cannot differ. */
+static uint64_t place_net(void *memory, int trains, int workers) {
+  const cnnc_plan *plan = &cnnc_the_plan;
+  uint64_t tensor = plan->parameter_padded * sizeof(cnnc_real);
+  uint64_t sums = plan->trains ? cnnc_the_model.partial_sums : 0;
+  uint64_t partial_stride = trains ? plan->partial_bytes : round_to_alignment(metrics_bytes());
+  uint64_t workspace = trains ? larger(plan->workspace_train_bytes, plan->workspace_infer_bytes)
+                              : plan->workspace_infer_bytes;
+  uint64_t thread_stride = workspace_place() + round_to_alignment(workspace);
+
+  uint64_t threads = round_to_alignment(sizeof(struct cnnc_net));
+  uint64_t parameters = threads + round_to_alignment((uint64_t)(workers - 1) * sizeof(pthread_t));
+  uint64_t state = parameters + round_to_alignment(tensor);
+  uint64_t gradients = state + (trains ? round_to_alignment(tensor * plan->state_slots) : 0);
+  uint64_t partials = gradients + (trains ? round_to_alignment(tensor) : 0);
+  uint64_t thread_areas = partials + round_to_alignment(sums * partial_stride);
+  uint64_t total = thread_areas + (uint64_t)workers * thread_stride;
+  if (memory == NULL) return total;
+
+  char *base = (char *)memory;
+  cnnc_net *net = (cnnc_net *)memory;
+  memset(base, 0, (size_t)thread_areas);
+  net->model = &cnnc_the_model;
+  net->trains = trains;
+  net->parameters = (cnnc_real *)(void *)(base + parameters);
+  net->state = trains ? (cnnc_real *)(void *)(base + state) : NULL;
+  net->gradients = trains ? (cnnc_real *)(void *)(base + gradients) : NULL;
+  net->partials = base + partials;
+  /* Generated code adds partial_metrics to a partial's address: take it off where only the metrics exist. */
+  if (!trains) net->partials = (char *)((uintptr_t)net->partials - (uintptr_t)plan->partial_metrics);
+  net->partial_stride = partial_stride;
+  net->thread_areas = base + thread_areas;
+  net->thread_stride = thread_stride;
+  net->pool.threads = (pthread_t *)(void *)(base + threads);
+  return total;
+}
+
+uint64_t cnnc_hook_train_bytes(int threads) { return place_net(NULL, 1, worker_count(threads)); }
+uint64_t cnnc_hook_infer_bytes(int threads) { return place_net(NULL, 0, worker_count(threads)); }
+
+static cnnc_status init_net(cnnc_net **net, void *memory, size_t bytes, int threads, uint64_t seed, int trains) {
+  if (net == NULL || memory == NULL || threads < 1) return CNNC_BAD_ARGUMENT;
+  if (trains && !cnnc_the_plan.trains) return CNNC_INFERENCE_ONLY;
+  if ((uintptr_t)memory % cnnc_the_model.alignment != 0) return CNNC_MISALIGNED;
+  int workers = worker_count(threads);
+  if (bytes < place_net(NULL, trains, workers)) return CNNC_MEMORY_TOO_SMALL;
+  place_net(memory, trains, workers);
+  cnnc_net *made = (cnnc_net *)memory;
+  start_parameters(made->parameters, seed);
+  if (!pool_start(&made->pool, made->pool.threads, workers)) {
+    made->model = NULL;
+    return CNNC_NO_THREADS;
+  }
+  *net = made;
+  return CNNC_OK;
+}
+
+cnnc_status cnnc_hook_init(cnnc_net **net, void *memory, size_t bytes, int threads, uint64_t seed) {
+  return init_net(net, memory, bytes, threads, seed, 1);
+}
+
+cnnc_status cnnc_hook_init_inference(cnnc_net **net, void *memory, size_t bytes, int threads, uint64_t seed) {
+  return init_net(net, memory, bytes, threads, seed, 0);
+}
+
+void cnnc_hook_destroy(cnnc_net *net) {
+  if (!is_net(net)) return;
+  pool_stop(&net->pool);
+  net->model = NULL;
+}
+
+/* What one worker does -------------------------------------------------------------------------------------------- */
+
+/* By the bits, so that no compiler option can assume it away. */
+static int is_finite(double value) {
+  uint64_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  return (bits >> 52 & 0x7FF) != 0x7FF;
+}
+
+static cnnc_frame make_frame(cnnc_net *net, int worker) {
+  cnnc_frame frame;
+  memset(&frame, 0, sizeof frame);
+  frame.region[REGION_PARAMETERS] = net->parameters;
+  frame.region[REGION_STATE] = net->state;
+  frame.region[REGION_GRADIENTS] = net->gradients;
+  frame.region[REGION_PARTIALS] = net->partials;
+  frame.region[REGION_WORKSPACE] =
+      net->thread_areas + (uint64_t)worker * net->thread_stride + workspace_place();
+  frame.scale = net->call.scale;
+  frame.step = net->step < INT32_MAX ? (int32_t)(net->step + 1) : INT32_MAX;
+  return frame;
+}
+
+/* The user's items first..first+valid; when they do not fill the chunk, a copy that zeros complete. Generated code
+   does not write what it is handed here. */
+static void *whole_chunk(const char *items, uint64_t item_bytes, uint64_t first, uint64_t valid, char *staged) {
+  if (items == NULL) return NULL;
+  const char *from = items + first * item_bytes;
+  if (valid == cnnc_the_model.lanes) return (void *)(uintptr_t)from;
+  memcpy(staged, from, (size_t)(valid * item_bytes));
+  memset(staged + valid * item_bytes, 0, (size_t)((cnnc_the_model.lanes - valid) * item_bytes));
+  return staged;
+}
+
+static void predict_chunk(cnnc_net *net, cnnc_frame *frame, uint64_t first, uint64_t valid, char *staged) {
+  char *outputs = net->call.outputs + first * output_bytes();
+  frame->region[REGION_OUTPUTS] = valid == cnnc_the_model.lanes ? outputs : staged;
+  cnnc_unpack(frame);
+  const cnnc_real *values = (const cnnc_real *)frame->region[REGION_OUTPUTS];
+  if (valid < cnnc_the_model.lanes) memcpy(outputs, staged, (size_t)(valid * output_bytes()));
+  int finite = 1;
+  for (uint64_t i = 0; i < valid * cnnc_the_model.output_size; i++) finite &= is_finite((double)values[i]);
+  if (!finite) __atomic_store_n(&net->not_finite, 1u, __ATOMIC_RELAXED);
+}
+
+static void run_chunk(cnnc_net *net, cnnc_frame *frame, int worker, uint64_t first) {
+  const struct task_call *call = &net->call;
+  char *staged = net->thread_areas + (uint64_t)worker * net->thread_stride;
+  uint64_t left = call->count - first, valid = left < cnnc_the_model.lanes ? left : cnnc_the_model.lanes;
+  frame->valid = (int32_t)valid;
+  frame->region[REGION_IMAGES] = whole_chunk(call->images, image_bytes(call->pixels), first, valid, staged);
+  frame->region[REGION_TARGETS] =
+      whole_chunk(call->targets, target_bytes(), first, valid, staged + staged_targets());
+  if (call->pixels == CNNC_U8) cnnc_pack_u8(frame);
+  else cnnc_pack_f32(frame);
+  if (call->task == TASK_PREDICT) {
+    cnnc_infer(frame);
+    predict_chunk(net, frame, first, valid, staged + staged_outputs());
+    return;
+  }
+  cnnc_pack_target(frame);
+  if (call->task == TASK_EVALUATE) {
+    cnnc_infer(frame);
+    cnnc_loss(frame);
+  } else {
+    cnnc_train(frame);
+  }
+}
+
+/* The first half of every call: the partials p with p mod sharing == worker, each with its chunks in order. */
+static void work_on_chunks(void *context, int worker) {
+  cnnc_net *net = (cnnc_net *)context;
+  const struct task_call *call = &net->call;
+  uint64_t sums = cnnc_the_model.partial_sums, lanes = cnnc_the_model.lanes;
+  int trains = call->task == TASK_TRAIN || call->task == TASK_GRADIENTS;
+  cnnc_frame frame = make_frame(net, worker);
+  for (uint64_t p = (uint64_t)worker; p < sums; p += (uint64_t)net->sharing) {
+    if (call->task != TASK_PREDICT) {
+      char *partial = net->partials + p * net->partial_stride;
+      frame.region[REGION_PARTIAL] = partial;
+      if (trains) memset(partial, 0, (size_t)cnnc_the_plan.partial_bytes);
+      else memset(partial + cnnc_the_plan.partial_metrics, 0, (size_t)metrics_bytes());
+    }
+    for (uint64_t first = p * lanes; first < call->count; first += sums * lanes)
+      run_chunk(net, &frame, worker, first);
+    if (trains) {
+      frame.valid = (int32_t)lanes;
+      cnnc_finish_partial(&frame);
+    }
+  }
+}
+
+/* The second half of training: an equal share of the blocks of the parameters. */
+static void work_on_blocks(void *context, int worker) {
+  cnnc_net *net = (cnnc_net *)context;
+  uint64_t blocks = cnnc_the_plan.parameter_blocks, sharing = (uint64_t)net->sharing;
+  uint64_t begin = blocks * (uint64_t)worker / sharing, end = blocks * ((uint64_t)worker + 1) / sharing;
+  cnnc_frame frame = make_frame(net, worker);
+  for (uint64_t block = begin; block < end; block++) {
+    frame.block = (int32_t)block;
+    if (net->call.task == TASK_TRAIN) cnnc_update(&frame);
+    else cnnc_reduce(&frame);
+  }
+}
+
+/* The calls -------------------------------------------------------------------------------------------------------- */
+
+static void share(cnnc_net *net, worker_job *job) {
+  if (net->sharing > 1) pool_run(&net->pool, job, net);
+  else job(net, 0);
+}
+
+static cnnc_status check_images(const cnnc_net *net, const void *images, int pixels, int count) {
+  if (!is_net(net) || images == NULL || (pixels != CNNC_F32 && pixels != CNNC_U8)) return CNNC_BAD_ARGUMENT;
+  return count < 1 || (uint32_t)count > cnnc_the_model.batch ? CNNC_BAD_COUNT : CNNC_OK;
+}
+
+static cnnc_status check_labels(const void *targets, int count) {
+  uint32_t classes = cnnc_the_model.classes;
+  if (cnnc_the_model.target_kind == CNNC_LABELS_U8) {
+    const uint8_t *labels = (const uint8_t *)targets;
+    for (int i = 0; i < count; i++)
+      if (labels[i] >= classes) return CNNC_BAD_LABEL;
+  } else if (cnnc_the_model.target_kind == CNNC_LABELS_U16) {
+    const uint16_t *labels = (const uint16_t *)targets;
+    for (int i = 0; i < count; i++)
+      if (labels[i] >= classes) return CNNC_BAD_LABEL;
+  }
+  return CNNC_OK;
+}
+
+static void begin_call(cnnc_net *net, enum task task, const void *images, int pixels, int count) {
+  struct task_call *call = &net->call;
+  call->task = task;
+  call->images = (const char *)images;
+  call->targets = NULL;
+  call->outputs = NULL;
+  call->pixels = pixels;
+  call->count = (uint64_t)count;
+  call->scale = 1;
+  net->not_finite = 0;
+  net->sharing = threads_pay(call->count) ? net->pool.workers : 1;
+}
+
+/* Adds up the partials' metrics in their order. What is reported is a mean unless the model says a sum. */
+static cnnc_status measure(const cnnc_net *net, double divisor, cnnc_metrics *metrics) {
+  uint32_t lanes = cnnc_the_model.lanes;
+  double loss = 0, correct = 0;
+  for (uint64_t p = 0; p < cnnc_the_model.partial_sums; p++) {
+    const void *place = net->partials + p * net->partial_stride + cnnc_the_plan.partial_metrics;
+    const cnnc_real *values = (const cnnc_real *)place;
+    for (uint32_t i = 0; i < lanes; i++) {
+      loss += (double)values[i];
+      correct += (double)values[lanes + i];
+    }
+  }
+  loss /= divisor;
+  if (metrics != NULL) {
+    metrics->loss = loss;
+    metrics->correct = correct >= 0 && correct <= (double)net->call.count ? (int32_t)correct : 0;
+    metrics->count = (int32_t)net->call.count;
+  }
+  return is_finite(loss) ? CNNC_OK : CNNC_NOT_FINITE;
+}
+
+/* All that learns or measures: `metrics` may be null. */
+static cnnc_status run_with_loss(cnnc_net *net, enum task task, const void *images, int pixels, const void *targets,
+                                 int count, cnnc_metrics *metrics) {
+  cnnc_status status = check_images(net, images, pixels, count);
+  if (status != CNNC_OK) return status;
+  if (task == TASK_EVALUATE ? !cnnc_the_plan.trains : !net->trains) return CNNC_INFERENCE_ONLY;
+  if (cnnc_the_model.target_kind != CNNC_NO_TARGET) {
+    if (targets == NULL) return CNNC_BAD_ARGUMENT;
+    status = check_labels(targets, count);
+    if (status != CNNC_OK) return status;
+  }
+
+  double divisor = 1;
+  if (!cnnc_the_model.loss_is_sum) divisor = count;
+  if (!cnnc_the_model.loss_is_sum && cnnc_the_model.target_kind == CNNC_TARGET_IMAGE)
+    divisor *= (double)cnnc_the_model.target_size;
+  begin_call(net, task, images, pixels, count);
+  net->call.targets = cnnc_the_model.target_kind != CNNC_NO_TARGET ? (const char *)targets : NULL;
+  net->call.scale = (cnnc_real)(1 / divisor);
+  share(net, work_on_chunks);
+  status = measure(net, divisor, metrics);
+  if (status != CNNC_OK || task == TASK_EVALUATE) return status;
+  share(net, work_on_blocks);
+  if (task == TASK_TRAIN) net->step++;
+  return CNNC_OK;
+}
+
+cnnc_status cnnc_hook_train_step(cnnc_net *net, const void *images, int pixels, const void *targets, int count,
+                                 cnnc_metrics *metrics) {
+  return run_with_loss(net, TASK_TRAIN, images, pixels, targets, count, metrics);
+}
+
+cnnc_status cnnc_hook_gradients(cnnc_net *net, const void *images, int pixels, const void *targets, int count,
+                                cnnc_metrics *metrics) {
+  return run_with_loss(net, TASK_GRADIENTS, images, pixels, targets, count, metrics);
+}
+
+cnnc_status cnnc_hook_evaluate(cnnc_net *net, const void *images, int pixels, const void *targets, int count,
+                               cnnc_metrics *metrics) {
+  return run_with_loss(net, TASK_EVALUATE, images, pixels, targets, count, metrics);
+}
+
+cnnc_status cnnc_hook_predict(cnnc_net *net, const void *images, int pixels, int count, void *outputs) {
+  if (outputs == NULL) return CNNC_BAD_ARGUMENT;
+  cnnc_status status = check_images(net, images, pixels, count);
+  if (status != CNNC_OK) return status;
+  begin_call(net, TASK_PREDICT, images, pixels, count);
+  net->call.outputs = (char *)outputs;
+  share(net, work_on_chunks);
+  return __atomic_load_n(&net->not_finite, __ATOMIC_RELAXED) ? CNNC_NOT_FINITE : CNNC_OK;
+}
+
+void *cnnc_hook_parameter_values(cnnc_net *net) { return is_net(net) ? net->parameters : NULL; }
+const void *cnnc_hook_gradient_values(const cnnc_net *net) { return is_net(net) ? net->gradients : NULL; }
+uint64_t cnnc_hook_step(const cnnc_net *net) { return is_net(net) ? net->step : 0; }
