@@ -9,9 +9,9 @@ using namespace Halide;
 // By the bits: a floating-point comparison of a value with itself would be simplified away.
 Expr not_a_number(Expr x) {
   if (x.type().bits() == 64)
-    return (reinterpret(UInt(64), x) & make_const(UInt(64), 0x7fffffffffffffffLL)) >
-           make_const(UInt(64), 0x7ff0000000000000LL);
-  return (reinterpret(UInt(32), x) & make_const(UInt(32), 0x7fffffff)) > make_const(UInt(32), 0x7f800000);
+    return (reinterpret(UInt(64), x) & Internal::make_const(UInt(64), int64_t(0x7fffffffffffffff))) >
+           Internal::make_const(UInt(64), int64_t(0x7ff0000000000000));
+  return (reinterpret(UInt(32), x) & Internal::make_const(UInt(32), 0x7fffffff)) > Internal::make_const(UInt(32), 0x7f800000);
 }
 
 // exp(x) = 2^n * exp(r), n = round(x / ln 2), |r| <= ln 2 / 2; exp(r) by its Taylor polynomial of degree 7,

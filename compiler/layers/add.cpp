@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "codegen/kernel.h"
-#include "graph/build.h"
+#include "layers/builder.h"
 #include "layers/registry.h"
 #include "passes/differentiate.h"
 

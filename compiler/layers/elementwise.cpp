@@ -2,7 +2,7 @@
 #include <Halide.h>
 
 #include "codegen/kernel.h"
-#include "graph/build.h"
+#include "layers/builder.h"
 #include "layers/elementwise.h"
 #include "passes/differentiate.h"
 

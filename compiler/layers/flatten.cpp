@@ -1,5 +1,5 @@
 // The same memory as one dimension, channels first; backward under the old shape again.
-#include "graph/build.h"
+#include "layers/builder.h"
 #include "layers/registry.h"
 #include "passes/differentiate.h"
 

@@ -13,7 +13,7 @@ namespace cnnc {
 
 class KernelContext; // codegen/kernel.h: what `define` fills
 class Backward;      // passes/differentiate.h
-class LayerBuilder;  // graph/build.h
+class LayerBuilder;  // layers/builder.h
 
 enum Trait : unsigned {
   kSource = 1,       // input, parameter, label: has no kernel

@@ -3,7 +3,7 @@
 #include <Halide.h>
 
 #include "codegen/kernel.h"
-#include "graph/build.h"
+#include "layers/builder.h"
 #include "layers/registry.h"
 #include "passes/differentiate.h"
 
@@ -23,7 +23,7 @@ void register_softmax(Registry &r) {
     std::vector<Expr> at(rest.begin(), rest.end());
     at.push_back(c);
     Func x = k.in(n, 0), largest("largest"), total("total"), y;
-    largest(rest) = x.type().min();
+    largest(rest) = k.real.min();
     largest(rest) = max(largest(rest), x(at));
     total(rest) = k.constant(0);
     total(rest) += safe_exp(x(at) - largest(rest));

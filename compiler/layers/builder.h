@@ -1,14 +1,11 @@
-// From the syntax tree to the graph: names, arguments and shapes of the user's model are checked here.
+// What a layer of the language sees of its statement while the graph is built from the syntax tree.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "graph/graph.h"
 #include "layers/op.h"
-#include "syntax/ast.h"
-#include "syntax/diagnostics.h"
 
 namespace cnnc {
 
@@ -39,8 +36,5 @@ public:
   // Reports an error at the layer, with a note that shows input 0. The layer then returns kNoValue.
   virtual ValueId error(const std::string &message) = 0;
 };
-
-// Reports every independent error to `diagnostics`; empty when there were any.
-std::optional<Graph> build_graph(const ast::Model &model, Diagnostics &diagnostics);
 
 } // namespace cnnc
