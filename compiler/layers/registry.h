@@ -7,6 +7,7 @@ void register_sources(Registry &);
 void register_pad(Registry &);
 void register_conv(Registry &);
 void register_max_pool(Registry &);
+void register_avg_pool(Registry &);
 void register_flatten(Registry &);
 void register_dense(Registry &);
 void register_sigmoid(Registry &);
@@ -14,6 +15,8 @@ void register_relu(Registry &);
 void register_tanh(Registry &);
 void register_softmax(Registry &);
 void register_add(Registry &);
+void register_softmax_cross_entropy(Registry &);
+void register_squared_error(Registry &);
 void register_sgd(Registry &);
 void register_adam(Registry &);
 

@@ -56,7 +56,7 @@ def words(text):
 def check(name, body):
     try:
         fault = body()
-    except (RuntimeError, OSError, ValueError, subprocess.TimeoutExpired) as e:
+    except (RuntimeError, OSError, ValueError, LookupError, TypeError, subprocess.TimeoutExpired) as e:
         fault = str(e) or repr(e)
     report(name, fault)
 

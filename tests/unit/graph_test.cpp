@@ -66,3 +66,44 @@ TEST_CASE("dead nodes go, the model's interface stays") {
   CHECK(g.nodes.size() == 3);
   verify(g, "remove_dead");
 }
+
+TEST_CASE("differentiation: ordinary nodes, none for the input image") {
+  Graph g = read_graph(R"(graph net batch 8
+  %x = input {dims=[1, 8, 8]} : f32[1, 8, 8]
+  %conv1.weight = parameter {dims=[2, 1, 3, 3]} : param f32[2, 1, 3, 3]
+  %conv1.bias = parameter {dims=[2]} : param f32[2]
+  %conv2.weight = parameter {dims=[4, 2, 3, 3]} : param f32[4, 2, 3, 3]
+  %dense1.weight = parameter {dims=[3, 16]} : param f32[3, 16]
+  %label = label {classes=3} : label f32[]
+  %0 = conv(%x, %conv1.weight, %conv1.bias) {flip=false, kernel=[3, 3], padding=[0, 0, 0, 0], stride=[1, 1]} : f32[2, 6, 6]
+  %1 = sigmoid(%0) : f32[2, 6, 6]
+  %2 = conv(%1, %conv2.weight) {flip=false, kernel=[3, 3], padding=[0, 0, 0, 0], stride=[1, 1]} : f32[4, 4, 4]
+  %3 = avg_pool(%2) {count_padding=true, kernel=[2, 2], padding=[0, 0, 0, 0], stride=[2, 2]} : f32[4, 2, 2]
+  %4 = flatten(%3) : f32[16]
+  %5 = dense(%4, %dense1.weight) : f32[3]
+  %6 = softmax_cross_entropy(%5, %label) : lanesum f32[]
+  %7 = correct(%5, %label) : lanesum f32[]
+  output %5
+  loss %6
+  correct %7
+  optimizer sgd {lr=0.1}
+end
+)");
+  differentiate(g);
+  verify(g, "differentiate");
+  std::string text = print(g);
+  auto count = [&](const std::string &what) {
+    int n = 0;
+    for (size_t at = 0; (at = text.find(what, at)) != std::string::npos; at++)
+      n++;
+    return n;
+  };
+  CHECK(count("= conv_data_gradient(") == 1); // of the second convolution only
+  CHECK(count("= conv_weight_gradient(") == 2);
+  CHECK(count("= conv_bias_gradient(") == 1);
+  CHECK(count("= avg_pool_gradient(") == 1);
+  CHECK(count("= sgd_update(") == 4);
+  for (const char *name : {"%conv1.weight.gradient = lane_sum(", "%dense1.weight.gradient = dense_weight_gradient("})
+    CHECK(count(name) == 1);
+  CHECK(print(read_graph(text)) == text);
+}
