@@ -45,7 +45,6 @@ Array read_png(const std::string &path, const cnnc_model &model) {
   if (size != pixels.size()) throw InputError(fmt::format("{}: {} bytes of pixels, expected {}", path, size, pixels.size()));
   check(path, spng_decode_image(context.get(), pixels.data(), size, SPNG_FMT_RGBA8, SPNG_DECODE_TRNS));
   check(path, spng_decode_chunks(context.get())); // up to the end mark: a file cut after its pixels is damaged
-  check(path, spng_decode_chunks(context.get())); // to the end: the check sum of the last pixels stands there
 
   Array array;
   array.file = path;
