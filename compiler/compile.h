@@ -1,35 +1,44 @@
 // The way through the compiler, top to bottom.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 
+#include "codegen/model_info.h"
 #include "graph/graph.h"
-#include "passes/plan_memory.h"
 
 namespace cnnc {
 
 struct CompileOptions {
-  std::string target = "host"; // "host", "x86-64-linux", "x86-64-linux-avx2", "x86-64-linux-avx512"
+  std::string target = "host"; // or one of target_names()
   bool f64 = false;            // elements are doubles: only for the gradient check
-  std::string stop_at;         // "", or the stage whose text is wanted
+  std::string stop_at = "obj"; // the last stage that is wanted; see stages()
   std::string command;         // for the header's first line
+  // Called after every pass with its name, the graph that it worked on ("inference", "training"), the graph, and
+  // whether it changed anything.
+  std::function<void(const std::string &pass, const std::string &of, const Graph &, bool changed)> after_pass;
 };
 
 struct Compiled {
-  Graph graph;    // forward alone
-  Graph train;    // forward, loss, backward, update; fused
-  Plan plan;
-  std::map<std::string, std::string> text; // by stage: graph gradient fused plan schedule stmt llvm asm header obj
+  Graph graph; // forward, loss and metrics
+  Graph infer; // the same, laid out and fused
+  Graph train; // forward, loss, backward and update, laid out and fused; no nodes if the model has no loss
+  ModelInfo info;
+  // By stage: graph gradient fused plan schedule stmt llvm asm header obj, up to `stop_at` ("obj" is the object's
+  // bytes). `stmt`, `schedule`, `llvm` and `asm` are made only where they are the stage asked for.
+  std::map<std::string, std::string> text;
+  std::vector<std::pair<std::string, double>> times; // seconds of each stage, in their order
 };
 
-// From a checked graph to the object (text["obj"]) and the header. Throws GraphError on a fault of the compiler.
+const std::vector<std::string> &stages();
+const std::vector<std::string> &target_names();
+
+// Throws GraphError on a fault of the compiler, TargetError on an unknown target.
 Compiled compile(Graph graph, const CompileOptions &options);
 
-// Loads an object into this process through LLVM's ORC linker; it lives as long as the process.
-const struct cnnc_model *load_object(const std::string &object, const std::string &model_name);
-
-// Writes `objects` (name, bytes) as a static library; returns its bytes.
-std::string archive(const std::string &member, const std::string &object);
+struct TargetError {
+  std::string message;
+};
 
 } // namespace cnnc

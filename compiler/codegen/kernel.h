@@ -37,6 +37,18 @@ public:
   std::map<ValueId, Halide::Func> values;
 };
 
+// One element of the optimizer's step.
+struct UpdateContext {
+  Halide::Type real;
+  const std::map<std::string, Attribute> &attributes;
+  Halide::Expr step; // int32, from 1
+  Halide::Expr gradient, parameter;   // old values; `define` replaces `parameter` and `state` by the new ones
+  std::vector<Halide::Expr> state;
+  std::vector<Halide::Func> roots;    // scalars that are computed once a block
+  double number(const char *key) const { return std::get<double>(attributes.at(key)); }
+  Halide::Expr constant(const char *key) const { return Halide::Internal::make_const(real, number(key)); }
+};
+
 inline bool has_lane(const Type &t) { return t.kind == Kind::Example || t.kind == Kind::LaneSum || t.kind == Kind::Label; }
 
 // NaN in, NaN out; float32 within 2 units in the last place where the result is normal, double by libm.

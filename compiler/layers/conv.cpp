@@ -151,6 +151,7 @@ void register_conv(Registry &r) {
   Op f;
   f.name = "conv";
   f.traits = kContraction;
+  f.padded_input = 0;
   f.arity_min = 2, f.arity_max = 3;
   f.infer = infer_forward;
   f.define = define_forward;
@@ -164,6 +165,7 @@ void register_conv(Registry &r) {
   Op dx;
   dx.name = "conv_data_gradient"; // dy, w
   dx.traits = kContraction;
+  dx.no_window = true;
   dx.arity_min = dx.arity_max = 2;
   dx.infer = [](const Graph &g, const Node &n) {
     const auto &image = n.list("image");
@@ -178,6 +180,7 @@ void register_conv(Registry &r) {
 
   Op dw;
   dw.name = "conv_weight_gradient"; // dy, x
+  dw.padded_input = 1;
   dw.traits = kContraction | kAlone;
   dw.arity_min = dw.arity_max = 2;
   dw.infer = [](const Graph &g, const Node &n) {

@@ -83,7 +83,8 @@ void register_dense(Registry &r) {
     RDom d(0, k.lanes, "lanes");
     Var lane("lane");
     Func turned("turned"), dw("dense_dw");
-    turned(v[0], lane) = k.in(n, 1)(lane, v[0]);
+    // whole vectors of inputs may reach past the last: what is computed there is not stored
+    turned(v[0], lane) = k.in(n, 1)(lane, min(v[0], int(n.type.dims[1]) - 1));
     dw(v) = k.constant(0);
     dw(v) += turned(v[0], d.x) * k.in(n, 0)(d.x, v[1]);
     k.form = KernelContext::Form::Outer;
@@ -122,6 +123,7 @@ void register_dense(Registry &r) {
     Func s("lane_sum");
     s(v) = k.constant(0);
     s(v) += k.in(n, 0)(at);
+    k.reduce = s;
     k.result(n, s);
   };
   r.ops.push_back(ls);

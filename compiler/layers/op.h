@@ -14,6 +14,8 @@ namespace cnnc {
 class KernelContext; // codegen/kernel.h: what `define` fills
 class Backward;      // passes/differentiate.h
 class LayerBuilder;  // layers/builder.h
+struct UpdateContext; // codegen/kernel.h: what an optimizer's `define` fills
+using Attributes = std::map<std::string, Attribute>;
 
 enum Trait : unsigned {
   kSource = 1,       // input, parameter, label: has no kernel
@@ -38,6 +40,8 @@ struct Op {
   std::function<void(KernelContext &, const Node &)> define;
   // Adds the gradients of the inputs to the graph.
   std::function<void(Backward &, const Node &)> differentiate;
+  int padded_input = -1;  // which input `padding` surrounds: choose_layout stores its border; -1: none
+  bool no_window = false; // a contraction whose tile cannot end in a window
   // Multiply-adds an example, by the direct method.
   std::function<int64_t(const Graph &, const Node &)> macs;
 };
@@ -73,7 +77,9 @@ struct Optimizer {
   std::string name;
   std::vector<Argument> arguments;
   std::string update_op;
-  int slots = 0; // values of state a parameter
+  std::function<int(const Attributes &)> slots; // values of state a parameter
+  // The step on one element, as expressions of the old values.
+  std::function<void(UpdateContext &)> define;
   std::map<std::string, double> defaults;
   std::vector<std::string> samples;
 };

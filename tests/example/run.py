@@ -56,9 +56,9 @@ def header(compiler, language, standard):
     sh(compiler, f"-std={standard}", *WARN, "-fsyntax-only", "-I", OUT, source)
 
 
-def program(source, models, *arguments):
+def program(source, models, *arguments, standard="c++17"):
     exe = OUT / source.stem
-    cc = ["gcc", "-std=c11"] if source.suffix == ".c" else ["g++", "-std=c++17"]
+    cc = ["gcc", "-std=c11"] if source.suffix == ".c" else ["g++", f"-std={standard}"]
     sh(*cc, "-O2", *WARN, "-I", OUT, source, *[OUT / f"lib{m}.a" for m in models], "-lm", "-lpthread", "-o", exe)
     return sh(exe, *arguments)
 
@@ -70,6 +70,20 @@ def no_undefined(model):
     defined = set(re.findall(r" [A-Zu] (\S+)", sh("nm", "--defined-only", OUT / f"lib{model}.a")))
     extra = sorted(u for u in undefined - defined if not allowed.match(u))
     return f"undefined: {extra}" if extra else None
+
+
+def same_as_command():
+    """The linked library and `cnnc train` give the same checkpoint after one epoch, byte for byte."""
+    exe, runs = OUT / "train_lenet", OUT / "runs"
+    shutil.rmtree(runs, ignore_errors=True)
+    sh("g++", "-std=c++17", "-O1", "-DCNNC_MODEL=lenet_model", "-I", ROOT / "runtime", "-I", OUT, ROOT / "runtime/train_main.cpp",
+       ROOT / "build/lib/libcnnc_runtime.a", OUT / "liblenet.a", "-lfmt", "-lz", "-lspng", "-lpthread", "-o", exe)
+    options = ["--epochs", 1, "--seed", 3, "--quiet"]
+    sh(exe, *options, "--output", runs / "library")
+    sh(CNNC, "train", ROOT / "models/lenet.dsl", *options, "--output", runs / "command")
+    losses = [re.sub(r',"seconds".*', "", (runs / r / "metrics.jsonl").read_text()) for r in ("library", "command")]
+    if losses[0] != losses[1]:
+        return f"library: {losses[0]}\ncommand: {losses[1]}"
 
 
 def thirty_lines():
@@ -95,11 +109,15 @@ for model in sorted(p.stem for p in (ROOT / "models").glob("*.dsl")):
     check(f"example/compile models/{model}.dsl", lambda: compile_model(model))
 check("example/the same text gives the same bytes", lambda: same_bytes("lenet"))
 for compiler, language, standard in [("gcc", "c", "c99"), ("gcc", "c", "c11"), ("g++", "c++", "c++17"), ("g++", "c++", "c++20"),
-                                     ("clang-14", "c", "c99"), ("clang-14", "c", "c11"), ("clang++-14", "c++", "c++17")]:
+                                     ("clang-14", "c", "c99"), ("clang-14", "c", "c11"), ("clang++-14", "c++", "c++17"),
+                                     ("clang++-14", "c++", "c++20")]:
     check(f"example/header as {standard}, {compiler}", lambda: header(compiler, language, standard))
 check("example/only libc, libm and threads are needed", lambda: no_undefined("lenet"))
 check("example/train.c has at most 30 lines", thirty_lines)
 check("example/train.c trains", train_in_c)
+check("example/span.cpp predicts alike from floats and bytes, pointers and spans",
+      lambda: program(HERE / "span.cpp", ["lenet"], standard="c++20") and None)
+check("example/the library and the command train alike", same_as_command)
 check("example/learn_edge.c learns the kernel", lambda: program(HERE / "learn_edge.c", ["learn_edge"]) and None)
 check("example/two models in one program, any number of threads",
       lambda: program(HERE / "two_models.cpp", ["lenet", "softmax_regression"]) and None)

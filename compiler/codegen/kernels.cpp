@@ -1,0 +1,236 @@
+// Builds the Halide pipeline of each group, and of what stands between the user's memory and the lanes.
+#include <Halide.h>
+#include <fmt/format.h>
+
+#include "codegen/kernels.h"
+#include "layers/op.h"
+
+namespace cnnc {
+using namespace Halide;
+
+namespace {
+// A buffer whose every size is known: the innermost dimension is dense.
+template <class B> void fix_shape(B &&buffer, const std::vector<int64_t> &extents, int alignment) {
+  int64_t stride = 1;
+  for (int i = 0; i < int(extents.size()); i++) {
+    buffer.dim(i).set_bounds(0, int(extents[size_t(i)])).set_stride(int(stride));
+    stride *= extents[size_t(i)];
+  }
+  buffer.set_host_alignment(alignment);
+}
+
+std::vector<int64_t> extents(const Type &t, int lanes) {
+  std::vector<int64_t> e;
+  if (has_lane(t))
+    e.push_back(lanes);
+  e.insert(e.end(), t.dims.rbegin(), t.dims.rend());
+  return e;
+}
+
+void bound_all(Func f, const std::vector<int64_t> &extents) {
+  for (int i = 0; i < int(extents.size()); i++)
+    f.bound(f.args()[size_t(i)], 0, int(extents[size_t(i)]));
+}
+
+// Only the arena and the sums a lane are aligned: a tensor of the flat vector stands where the one before it ends.
+int alignment_of(const Place &p, Halide::Type real) {
+  return p.region == Region::Workspace || (p.region == Region::Partial && p.offset % 64 == 0) ? 64 : real.bytes();
+}
+} // namespace
+
+const Kernel *KernelSet::find(const std::string &text) const {
+  auto it = by_text_.find(text);
+  return it == by_text_.end() ? nullptr : &kernels_[it->second];
+}
+
+const Kernel &KernelSet::add(const std::string &what, const std::string &text, Pipeline pipeline, std::vector<Halide::Argument> arguments,
+                             bool aligned_output) {
+  by_text_[text] = kernels_.size();
+  kernels_.push_back({fmt::format("{}_k{}_{}", prefix_, kernels_.size(), what), text, pipeline, std::move(arguments), aligned_output});
+  return kernels_.back();
+}
+
+KernelCall KernelSet::group(const Graph &g, const GraphPlan &plan, const std::vector<ValueId> &nodes) {
+  KernelCall call;
+  ValueId root = nodes.back();
+  const Node &last = g[root];
+  // What it reads from outside, in the order of first use, under names that do not depend on the place in the net.
+  std::vector<ValueId> reads;
+  std::map<ValueId, std::string> name;
+  std::string text, what;
+  for (ValueId v : nodes) {
+    const Node &n = g[v];
+    std::string line = n.op + "(";
+    for (ValueId i : n.inputs) {
+      auto [it, fresh] = name.emplace(i, "");
+      if (fresh) {
+        const Storage *s = plan.of(i);
+        if (!s)
+          throw GraphError{fmt::format("kernel: %{} is not stored", g[i].name)};
+        it->second = fmt::format("in{}", reads.size());
+        text += fmt::format("{} : {} align {}\n", it->second, type_text(g[i].type), alignment_of(s->place, real_));
+        if (g[i].type.kind == Kind::Label)
+          text += fmt::format("  classes {}\n", g[i].integer("classes"));
+        reads.push_back(i);
+      }
+      line += it->second + " ";
+    }
+    name[v] = fmt::format("t{}", name.size());
+    std::string printed = node_text(g, v);
+    size_t attributes = printed.find(" {");
+    text += fmt::format("{} = {}){}\n", name[v], line, attributes == std::string::npos ? " : " + type_text(n.type) : printed.substr(attributes));
+    what += (what.empty() ? "" : "_") + n.op;
+  }
+  const Storage *out_storage = plan.of(root);
+  if (!out_storage)
+    throw GraphError{fmt::format("kernel: %{} is not stored", last.name)};
+  text += fmt::format("align {}\n", alignment_of(out_storage->place, real_));
+  for (ValueId v : reads)
+    call.places.push_back(plan.of(v)->place);
+  call.places.push_back(out_storage->place);
+  call.block_bytes.assign(call.places.size(), 0);
+  if (const Kernel *known = find(text)) {
+    call.kernel = known->name;
+    return call;
+  }
+
+  KernelContext k(g, real_, lanes_);
+  std::vector<Halide::Argument> arguments;
+  for (size_t i = 0; i < reads.size(); i++) {
+    const Type &t = g[reads[i]].type;
+    Halide::Type element = t.kind != Kind::Label ? real_ : g[reads[i]].integer("classes") > 256 ? Halide::UInt(16) : Halide::UInt(8);
+    auto e = extents(t, lanes_);
+    ImageParam p(element, int(e.size()), fmt::format("in{}", i));
+    fix_shape(p, e, t.kind == Kind::Label ? element.bytes() : alignment_of(plan.of(reads[i])->place, real_));
+    k.values[reads[i]] = p;
+    arguments.push_back(p);
+  }
+  Param<float> scale32("scale");
+  Param<double> scale64("scale");
+  k.scale = real_.bits() == 64 ? Expr(scale64) : Expr(scale32);
+  arguments.push_back(k.valid);
+  arguments.push_back(real_.bits() == 64 ? Halide::Argument(scale64) : Halide::Argument(scale32));
+  std::vector<const Node *> list;
+  for (ValueId v : nodes) {
+    op_of(g[v]).define(k, g[v]);
+    list.push_back(&g[v]);
+  }
+  Func out("out");
+  auto v = k.vars(last.type);
+  if (k.accumulates) {
+    out(v) = undef(real_);
+    out(v) += k.values.at(root)(v);
+  } else {
+    out(v) = k.values.at(root)(v);
+  }
+  auto e = extents(last.type, lanes_);
+  bound_all(out, e);
+  fix_shape(out.output_buffer(), e, alignment_of(out_storage->place, real_));
+  schedule(k, out, last.type, list, target_);
+  call.kernel = add(what, text, Pipeline(out), arguments, alignment_of(out_storage->place, real_) == 64).name;
+  return call;
+}
+
+KernelCall KernelSet::pack(Halide::Type from, Region region, Place to, int64_t elements) {
+  KernelCall call{"", {{region, 0}, to}, {0, 0}};
+  std::string text = fmt::format("pack {} {}\n", from.bits(), elements);
+  if (const Kernel *known = find(text)) {
+    call.kernel = known->name;
+    return call;
+  }
+  Var lane("lane"), i("i"), io("io"), ii("ii");
+  ImageParam in(from, 2, "in");
+  fix_shape(in, {elements, lanes_}, from.bytes());
+  Func out("out");
+  Expr e = cast(real_, in(i, lane));
+  out(lane, i) = from.is_uint() ? e * Internal::make_const(real_, 1.0 / 255) : e;
+  bound_all(out, {lanes_, elements});
+  fix_shape(out.output_buffer(), {lanes_, elements}, 64);
+  out.vectorize(lane);
+  call.kernel = add(from.is_uint() ? "pack_u8" : "pack_f32", text, Pipeline(out), {in}).name;
+  return call;
+}
+
+KernelCall KernelSet::unpack(Place from, int64_t elements) {
+  KernelCall call{"", {from, {Region::Outputs, 0}}, {0, 0}};
+  Var lane("lane"), i("i");
+  ImageParam in(real_, 2, "in");
+  fix_shape(in, {lanes_, elements}, 64);
+  Func out("out");
+  out(i, lane) = in(lane, i);
+  bound_all(out, {elements, lanes_});
+  fix_shape(out.output_buffer(), {elements, lanes_}, real_.bytes());
+  call.kernel = add("unpack", fmt::format("unpack {}\n", elements), Pipeline(out), {in}).name;
+  return call;
+}
+
+namespace {
+// The sum of the partial sums at `x`, in their order.
+Expr partial_sum(ImageParam &partials, Expr x, int count) {
+  Expr sum = partials(x, 0);
+  for (int p = 1; p < count; p++)
+    sum += partials(x, p);
+  return sum;
+}
+
+ImageParam partials_of(const Plan &plan, Halide::Type real) {
+  ImageParam p(real, 2, "partials");
+  p.dim(0).set_bounds(0, int(plan.block_elements)).set_stride(1);
+  p.dim(1).set_bounds(0, plan.partial_sums).set_stride(int(plan.partial_bytes / real.bytes()));
+  p.set_host_alignment(64);
+  return p;
+}
+} // namespace
+
+KernelCall KernelSet::reduce(const Plan &plan) {
+  int64_t step = plan.block_elements * real_.bytes();
+  KernelCall call{"", {{Region::Partials, 0}, {Region::Gradients, 0}}, {step, step}};
+  Var x("x");
+  ImageParam partials = partials_of(plan, real_);
+  Func out("out");
+  out(x) = partial_sum(partials, x, plan.partial_sums);
+  bound_all(out, {plan.block_elements});
+  fix_shape(out.output_buffer(), {plan.block_elements}, 64);
+  out.vectorize(x, lanes_);
+  call.kernel = add("reduce", "reduce\n", Pipeline(out), {partials}).name;
+  return call;
+}
+
+KernelCall KernelSet::update(const Plan &plan, const std::string &name, const std::map<std::string, Attribute> &attributes) {
+  const Optimizer &optimizer = *registry().optimizer(name);
+  int64_t step = plan.block_elements * real_.bytes();
+  int slots = optimizer.slots(attributes);
+  KernelCall call{"", {{Region::Partials, 0}, {Region::Parameters, 0}}, std::vector<int64_t>(size_t(2 + slots), step)};
+  for (int s = 0; s < slots; s++)
+    call.places.push_back({Region::State, s * plan.padded() * real_.bytes()});
+  Var x("x");
+  ImageParam partials = partials_of(plan, real_);
+  Param<int32_t> number("step");
+  UpdateContext c{real_, attributes, number, partial_sum(partials, x, plan.partial_sums), {}, {}, {}};
+  // The outputs are their own inputs: an update that starts from undefined values reads what the memory holds.
+  Func out("out");
+  out(x) = Tuple(std::vector<Expr>(size_t(1 + slots), undef(real_)));
+  FuncRef old = out(x);
+  auto element = [&](int i) { return slots ? Expr(old[i]) : Expr(old); };
+  c.parameter = element(0);
+  for (int s = 0; s < slots; s++)
+    c.state.push_back(element(1 + s));
+  optimizer.define(c);
+  std::vector<Expr> fresh = {c.parameter};
+  fresh.insert(fresh.end(), c.state.begin(), c.state.end());
+  out(x) = Tuple(fresh);
+  bound_all(out, {plan.block_elements});
+  auto buffers = out.output_buffers();
+  fix_shape(buffers[0], {plan.block_elements}, 64);
+  for (size_t i = 1; i < buffers.size(); i++) { // their extents are the first one's
+    buffers[i].dim(0).set_stride(1);
+    buffers[i].set_host_alignment(64);
+  }
+  for (Func &f : c.roots)
+    f.compute_root();
+  out.update().vectorize(x, lanes_);
+  call.kernel = add(name, "update\n", Pipeline(out), {partials, number}).name;
+  return call;
+}
+
+} // namespace cnnc

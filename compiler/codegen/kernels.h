@@ -1,0 +1,66 @@
+// Groups of the graph become kernels, each compiled once however often it is called; routines are lists of calls.
+// Include <Halide.h> first.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "codegen/kernel.h"
+#include "codegen/target.h"
+#include "passes/plan_memory.h"
+
+namespace cnnc {
+
+struct KernelCall {
+  std::string kernel;
+  std::vector<Place> places;          // inputs, then outputs
+  std::vector<int64_t> block_bytes;   // a place: how far it moves from one block to the next; 0: not at all
+};
+
+struct Routine {
+  std::string name; // "train": the hooks call it cnnc_train
+  std::vector<KernelCall> calls;
+};
+
+struct Kernel {
+  std::string name;
+  std::string text; // the nodes that it computes, with canonical names: equal texts are one kernel
+  Halide::Pipeline pipeline;
+  std::vector<Halide::Argument> arguments;
+  bool aligned_output = true; // to 64 bytes; what is read of it again is not more aligned than that
+};
+
+class KernelSet {
+public:
+  KernelSet(const MachineTarget &target, Halide::Type real, std::string prefix)
+      : target_(target), real_(real), lanes_(target.vector_bytes / real.bytes()), prefix_(std::move(prefix)) {}
+  const std::vector<Kernel> &kernels() const { return kernels_; }
+  int lanes() const { return lanes_; }
+
+  KernelCall group(const Graph &g, const GraphPlan &plan, const std::vector<ValueId> &nodes);
+  // [lanes][elements] of the user's numbers to [elements][lanes]
+  KernelCall pack(Halide::Type from, Region region, Place to, int64_t elements);
+  KernelCall unpack(Place from, int64_t elements);
+  // A block of the flat vector: the partial sums in order to the gradients, or through the optimizer.
+  KernelCall reduce(const Plan &plan);
+  KernelCall update(const Plan &plan, const std::string &optimizer, const std::map<std::string, Attribute> &attributes);
+
+private:
+  const MachineTarget &target_;
+  Halide::Type real_;
+  int lanes_;
+  std::string prefix_;
+  std::vector<Kernel> kernels_;
+  std::map<std::string, size_t> by_text_;
+  // The kernel of this text; null if it has to be made.
+  const Kernel *find(const std::string &text) const;
+  const Kernel &add(const std::string &what, const std::string &text, Halide::Pipeline pipeline, std::vector<Halide::Argument> arguments,
+                    bool aligned_output = true);
+};
+
+// schedule.cpp: `out` is the kernel's output, whose definition ends in what the context describes.
+void schedule(KernelContext &context, Halide::Func out, const Type &type, const std::vector<const Node *> &nodes,
+              const MachineTarget &target);
+
+} // namespace cnnc

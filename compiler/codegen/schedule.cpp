@@ -1,0 +1,236 @@
+// Schedules by form. The batch stands in the lanes: the innermost dimension is one vector and is never split.
+#include <Halide.h>
+#include <algorithm>
+#include <cmath>
+
+#include "codegen/kernels.h"
+#include "layers/op.h"
+
+namespace cnnc {
+using namespace Halide;
+
+namespace {
+Var dim(size_t i) { return Var("d" + std::to_string(i)); } // the names that KernelContext::vars gives
+Var lane() { return Var("lane"); }
+
+// Intermediates stay on the stack: an allocation would need a runtime.
+void on_stack(Func f) { f.store_in(MemoryType::Stack); }
+
+// How well a register tile keeps the two multipliers of a core busy: cycles a multiply-add of one vector. Each step
+// of the reduction does `accumulators` of them after `loads` loads, two a cycle of either, and each accumulator
+// can take one in four cycles.
+double cycles(double accumulators, double loads, double useful) {
+  return std::max({accumulators / 2, loads / 2, 4.0}) / (accumulators * useful);
+}
+
+struct Tile {
+  int rows = 1, columns = 1; // along the first dimension (channels, units) and along the last (columns)
+};
+
+// rows share the input's elements, columns share the weights; `area` elements of the reduction for each column.
+Tile choose_tile(int64_t rows, int64_t columns, int64_t area, int limit) {
+  Tile best;
+  double best_cost = INFINITY;
+  for (int64_t r = 1; r <= rows && r * area <= limit; r++)
+    for (int64_t c = 1; c <= columns && r * c * area <= limit; c++) {
+      auto useful = [](int64_t n, int64_t tile) { return double(n) / double((n + tile - 1) / tile * tile); };
+      double cost = cycles(double(r * c * area), double(r + c * area), useful(rows, r) * useful(columns, c));
+      if (cost < best_cost - 1e-9)
+        best_cost = cost, best = {int(r), int(c)};
+    }
+  return best;
+}
+
+// A tile of channels by columns in registers; the reduction's loops are inside.
+void contraction(KernelContext &k, Func out, const Type &type, const std::vector<const Node *> &nodes, const MachineTarget &m) {
+  Func f = k.reduce;
+  size_t rank = type.dims.size();
+  int64_t area = 1; // elements of the reduction for each of the result
+  for (const Node *n : nodes)
+    if (has_trait(*n, kWindow))
+      area *= n->list("kernel")[0] * n->list("kernel")[1];
+  Tile tile = choose_tile(type.dims[0], rank == 3 ? type.dims[2] : 1, area, m.accumulators());
+  Var channel("channel"), column("column");
+  Var level = dim(0);
+  out.vectorize(lane());
+  if (rank == 3) {
+    out.split(dim(0), dim(0), channel, tile.rows).split(dim(2), dim(2), column, tile.columns);
+    out.reorder(lane(), column, channel, dim(2), dim(1), dim(0)).unroll(column).unroll(channel);
+    level = dim(2);
+  } else {
+    out.split(dim(0), dim(0), channel, tile.rows);
+    out.reorder(lane(), channel, dim(0)).unroll(channel);
+  }
+  f.compute_at(out, level).vectorize(lane());
+  on_stack(f);
+  auto update = f.update();
+  std::vector<VarOrRVar> order = {lane()};
+  for (size_t i = rank; i-- > 0;)
+    order.push_back(dim(i));
+  for (int i = 0; i < k.domain.dimensions(); i++)
+    order.push_back(k.domain[i]);
+  update.reorder(order).vectorize(lane());
+  for (size_t i = 0; i < rank; i++) {
+    f.unroll(dim(i));
+    update.unroll(dim(i));
+  }
+  // Neighbouring kernel columns share loads.
+  if (rank == 3)
+    update.unroll(k.domain.x);
+}
+
+// A row of the result is held while what reaches it is added.
+void scatter(KernelContext &k, Func out, const Type &type, const MachineTarget &m) {
+  Func row = k.reduce;
+  RDom d = k.domain; // s, q, r, k
+  int64_t columns = type.dims[2];
+  out.vectorize(lane());
+  row.compute_at(out, dim(1)).vectorize(lane());
+  on_stack(row);
+  auto update = row.update();
+  update.reorder(lane(), d[0], d[1], d[3], d[2], dim(1), dim(0)).vectorize(lane());
+  bool fits = columns <= m.registers;
+  if (fits) {
+    out.unroll(dim(2));
+    row.unroll(dim(2));
+    update.unroll(d[0]).unroll(d[1]);
+  }
+}
+
+// Sums a lane, kept in registers over all positions of the chunk and added to memory once.
+void per_lane(KernelContext &k, Func out, const Type &type, const MachineTarget &m) {
+  Func f = k.reduce;
+  size_t rank = type.dims.size();
+  // Tiles that divide: what is added twice would be wrong. Rows: the first dimension; columns: kernel columns.
+  int rows = 1, columns = 1;
+  double best = INFINITY;
+  for (int r = 1; r <= std::min<int64_t>(type.dims[0], m.accumulators()); r++)
+    for (int c = 1; rank == 4 ? c <= type.dims[3] : c <= 1; c++) {
+      if (type.dims[0] % r || (rank == 4 && type.dims[3] % c) || r * c > m.accumulators())
+        continue;
+      double cost = cycles(r * c, rank == 4 ? r + c : r, 1);
+      if (cost < best - 1e-9)
+        best = cost, rows = r, columns = c;
+    }
+  Var channel("channel"), column("column");
+  Var level = dim(0);
+  auto total = out.update();
+  total.vectorize(lane()).split(dim(0), dim(0), channel, rows);
+  if (rank == 4) {
+    total.split(dim(3), dim(3), column, columns);
+    total.reorder(lane(), column, channel, dim(3), dim(2), dim(1), dim(0)).unroll(column).unroll(channel);
+    level = dim(3);
+  } else {
+    total.reorder(lane(), channel, dim(0)).unroll(channel);
+  }
+  f.compute_at(out, level).vectorize(lane());
+  on_stack(f);
+  auto update = f.update();
+  std::vector<VarOrRVar> order = {lane()};
+  for (size_t i = rank; i-- > 0;)
+    order.push_back(dim(i));
+  for (int i = 0; i < k.domain.dimensions(); i++)
+    order.push_back(k.domain[i]);
+  update.reorder(order).vectorize(lane());
+  for (size_t i = 0; i < rank; i++) {
+    f.unroll(dim(i));
+    update.unroll(dim(i));
+  }
+}
+
+// The gradient of a dense layer's weights: the inputs stand in the vector, the lanes are summed over.
+void outer(KernelContext &k, Func out, const Type &type, const MachineTarget &m) {
+  int width = k.lanes;
+  int vectors = 1, rows = 1; // tiles that divide: what is added twice would be wrong
+  double best = INFINITY;
+  int64_t whole = (type.dims[1] + width - 1) / width;
+  for (int v = 1; v <= std::min<int64_t>(whole, m.accumulators()); v++)
+    for (int r = 1; r <= type.dims[0] && r * v <= m.accumulators(); r++)
+      if (whole % v == 0 && type.dims[0] % r == 0 && cycles(v * r, v + r, 1) < best - 1e-9)
+        best = cycles(v * r, v + r, 1), vectors = v, rows = r;
+  Var block("block"), vector("vector"), in_block("in_block"), unit("unit");
+  Func f = k.reduce, turned = k.staged;
+  auto total = out.update();
+  if (type.dims[1] < width) { // fewer inputs than lanes: no whole vector
+    f.compute_at(out, dim(0));
+    on_stack(f);
+    turned.compute_root();
+    on_stack(turned);
+    return;
+  }
+  total.split(dim(1), block, in_block, width * vectors, TailStrategy::GuardWithIf)
+      .split(in_block, vector, in_block, width, TailStrategy::GuardWithIf)
+      .split(dim(0), dim(0), unit, rows)
+      .reorder(in_block, vector, unit, dim(0), block)
+      .vectorize(in_block).unroll(vector).unroll(unit);
+  turned.compute_at(out, block);
+  on_stack(turned);
+  f.compute_at(out, dim(0));
+  on_stack(f);
+  f.split(dim(1), vector, in_block, width, TailStrategy::RoundUp).vectorize(in_block).unroll(vector).unroll(dim(0));
+  f.update().split(dim(1), vector, in_block, width, TailStrategy::RoundUp).reorder(in_block, vector, dim(0), k.domain.x)
+      .vectorize(in_block).unroll(vector).unroll(dim(0));
+}
+
+// One element after the other. Places that are computed from the stride become constants when as many columns are
+// unrolled.
+void elementwise(Func out, const Type &type, const std::vector<const Node *> &nodes, bool accumulates) {
+  auto stage = [&](auto s) {
+    s.vectorize(lane());
+    for (const Node *n : nodes)
+      if (has_trait(*n, kGather) && n->has("stride") && type.dims.size() == 3) {
+        Var row("row"), column("column");
+        int rows = int(n->list("stride")[0]), columns = int(n->list("stride")[1]);
+        if (rows * columns > 16 || type.dims[1] % rows || type.dims[2] % columns)
+          continue;
+        s.split(dim(1), dim(1), row, rows).split(dim(2), dim(2), column, columns);
+        s.reorder(lane(), column, row, dim(2), dim(1), dim(0)).unroll(column).unroll(row);
+        return;
+      }
+  };
+  if (accumulates)
+    stage(out.update());
+  else
+    stage(out);
+}
+} // namespace
+
+void schedule(KernelContext &k, Func out, const Type &type, const std::vector<const Node *> &nodes, const MachineTarget &m) {
+  using Form = KernelContext::Form;
+  switch (k.form) {
+  case Form::Contraction: contraction(k, out, type, nodes, m); break;
+  case Form::Scatter: scatter(k, out, type, m); break;
+  case Form::PerLane: per_lane(k, out, type, m); break;
+  case Form::Outer: outer(k, out, type, m); break;
+  case Form::Elementwise:
+    if (has_lane(type)) {
+      if (!k.roots.empty() && type.dims.size() > 1 && !k.accumulates) {
+        // The reductions over the first dimension are done for one place at a time.
+        std::vector<VarOrRVar> order = {lane(), dim(0)};
+        for (size_t i = type.dims.size(); i-- > 1;)
+          order.push_back(dim(i));
+        out.reorder(order).vectorize(lane());
+        for (Func &f : k.roots)
+          f.compute_at(out, dim(type.dims.size() - 1));
+      } else {
+        elementwise(out, type, nodes, k.accumulates);
+        for (Func &f : k.roots)
+          f.compute_root();
+      }
+    } else {
+      for (Func &f : k.roots)
+        f.compute_root();
+      if (k.reduce.defined())
+        k.reduce.compute_at(out, out.args()[0]);
+    }
+    for (Func &f : k.roots) {
+      on_stack(f);
+      f.vectorize(lane());
+      for (int i = 0; i < f.num_update_definitions(); i++)
+        f.update(i).vectorize(lane());
+    }
+    break;
+  }
+}
+
+} // namespace cnnc

@@ -1,0 +1,130 @@
+// `cnnc compile`: the header and the library, or any stage on the way.
+#include <cstdio>
+#include <filesystem>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <unistd.h>
+
+#include "codegen/object.h"
+#include "commands/common.h"
+#include "passes/passes.h"
+#include "runtime/error.h"
+#include "runtime/file.h"
+#include "runtime/interrupt.h"
+
+namespace cnnc::commands {
+namespace {
+
+using namespace runtime;
+namespace fs = std::filesystem;
+
+struct Options {
+  std::string model, output, stage, target = "host";
+  std::vector<std::string> print_after;
+  bool print_after_all = false;
+  Overrides overrides;
+};
+
+std::vector<std::string> pass_names() {
+  std::vector<std::string> names;
+  for (const Pass &p : passes())
+    names.push_back(p.name);
+  return names;
+}
+
+// What the header says of its origin: all that changes the bytes and nothing else, so that the same text gives the
+// same bytes from any folder.
+std::string command_text(const Options &o) {
+  std::string text = "cnnc compile " + fs::path(o.model).filename().string();
+  if (o.overrides.batch)
+    text += fmt::format(" --batch {}", *o.overrides.batch);
+  if (!o.overrides.optimizer.empty())
+    text += fmt::format(" --optimizer '{}'", o.overrides.optimizer);
+  if (!o.overrides.init.empty())
+    text += fmt::format(" --init '{}'", o.overrides.init);
+  if (o.target != "host")
+    text += " --target " + o.target;
+  return text;
+}
+
+// Both files, or neither: each is written beside its place, and they are put there together.
+void write_both(const std::string &folder, const std::string &name, const Compiled &compiled) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error)
+    throw SystemError(fmt::format("{}: cannot create the folder: {}", folder, error.message()));
+  const InterruptGuard guard; // a signal waits for the end of this
+  const std::string text[2] = {compiled.text.at("header"), archive(name + ".o", compiled.text.at("obj"))};
+  const std::string file[2] = {join(folder, name + ".h"), join(folder, "lib" + name + ".a")};
+  std::string temporary[2];
+  for (int i : {0, 1})
+    temporary[i] = join(folder, fmt::format("{}{}-{}", temporary_prefix, ::getpid(), i == 0 ? "header" : "library"));
+  auto remove_all = [&] {
+    for (const std::string &t : temporary)
+      fs::remove(t, error);
+  };
+  try {
+    for (int i : {0, 1}) {
+      if (fs::is_directory(file[i], error))
+        throw SystemError(fmt::format("{}: cannot write: it is a folder", file[i]));
+      write_file(temporary[i], text[i]);
+    }
+    for (int i : {0, 1}) {
+      fs::rename(temporary[i], file[i], error);
+      if (error)
+        throw SystemError(fmt::format("{}: cannot write: {}", file[i], error.message()));
+    }
+  } catch (...) {
+    remove_all();
+    throw;
+  }
+}
+
+int compile_model(const Options &o) {
+  if (!o.stage.empty())
+    check_name("--emit: stage", o.stage, stages());
+  for (const std::string &pass : o.print_after)
+    check_name("--print-after: pass", pass, pass_names());
+  if (o.stage == "obj" && (o.output.empty() || o.output == "-") && ::isatty(STDOUT_FILENO))
+    throw UsageError("--emit=obj: an object is not written to a terminal; give a file: -o FILE");
+  if (o.stage.empty() && o.output == "-")
+    throw UsageError("-o -: the header and the library are two files; give a folder, or a stage: --emit=STAGE");
+  if (o.stage.empty() && !o.output.empty() && file_exists(o.output) && !fs::is_directory(o.output))
+    throw UsageError(fmt::format("-o {}: not a folder", o.output));
+  CompileOptions options;
+  options.target = o.target;
+  options.command = command_text(o);
+  if (!o.stage.empty())
+    options.stop_at = o.stage;
+  options.after_pass = [&](const std::string &pass, const std::string &of, const Graph &g, bool changed) {
+    if (o.print_after_all || std::find(o.print_after.begin(), o.print_after.end(), pass) != o.print_after.end())
+      fmt::print(stderr, "# after {}, {}{}\n{}", pass, of, changed ? "" : " (unchanged)", changed ? print(g) : "");
+  };
+  const Compiled compiled = compile(build_model(read_model(o.model), o.overrides), options);
+  if (o.stage.empty())
+    write_both(o.output.empty() ? "." : o.output, compiled.info.name, compiled);
+  else
+    write_output(o.output.empty() ? "-" : o.output, compiled.text.at(o.stage));
+  return kDone;
+}
+
+} // namespace
+
+void add_compile(CLI::App &app, Action &action) {
+  auto *command = app.add_subcommand("compile", "write the header and the library of a model, or show a stage on the way");
+  auto o = std::make_shared<Options>();
+  command->add_option("MODEL", o->model, "the file that describes the model")->required()->type_name("");
+  command->add_option("-o,--output", o->output, "the folder of the two files [.]; with --emit a file, or - for standard output")
+      ->type_name("PATH");
+  command->add_option("--emit", o->stage, fmt::format("show one stage: {}", fmt::join(stages(), ", ")))->type_name("STAGE");
+  command->add_option("--target", o->target, fmt::format("the machine to compile for: host, {} [host]", fmt::join(target_names(), ", ")))
+      ->type_name("NAME");
+  add_override_options(*command, o->overrides);
+  command->add_option("--print-after", o->print_after, fmt::format("show the graph after a pass: {}", fmt::join(pass_names(), ", ")))
+      ->allow_extra_args(false)
+      ->type_name("PASS");
+  command->add_flag("--print-after-all", o->print_after_all, "show the graph after every pass");
+  command->callback([o, &action] { action = [o] { return compile_model(*o); }; });
+}
+
+} // namespace cnnc::commands

@@ -1,0 +1,252 @@
+// The way from a checked graph to an object, as one list.
+#include <Halide.h>
+
+#include <cctype>
+#include <chrono>
+#include <fmt/format.h>
+#include <iostream>
+#include <sstream>
+
+#include "codegen/kernels.h"
+#include "codegen/module.h"
+#include "compile.h"
+#include "layers/op.h"
+#include "passes/differentiate.h"
+#include "passes/passes.h"
+#include "version.h"
+
+namespace cnnc {
+
+const std::vector<std::string> &stages() {
+  static const std::vector<std::string> all = {"graph", "gradient", "fused", "plan", "schedule", "stmt", "llvm", "asm", "header", "obj"};
+  return all;
+}
+
+namespace {
+// FNV-1a: what saved bytes carry to know their model again.
+uint64_t fingerprint(const std::string &text) {
+  uint64_t h = 14695981039346656037u;
+  for (unsigned char c : text)
+    h = (h ^ c) * 1099511628211u;
+  return h;
+}
+
+ModelInfo describe(const Graph &g, const Plan &plan, const CompileOptions &options, const MachineTarget &target) {
+  ModelInfo info;
+  info.name = g.name;
+  info.target = target.name;
+  info.version = CNNC_VERSION;
+  info.command = options.command;
+  info.f64 = options.f64;
+  info.batch = g.batch;
+  info.lanes = plan.lanes;
+  info.partial_sums = plan.partial_sums;
+  info.alignment = plan.alignment;
+  info.input = g[g.find("input")].type.dims;
+  info.output = g[g.output].type.dims;
+  info.trains = g.loss != kNoValue;
+  std::string shapes = fmt::format("{} {} {}", g.name, dims_text(info.input), dims_text(info.output));
+  if (ValueId t = g.find("target"); t != kNoValue) {
+    info.target_kind = 3;
+    info.target_image = g[t].type.dims;
+  }
+  if (ValueId l = g.find("label"); l != kNoValue) {
+    info.classes = g[l].integer("classes");
+    info.target_kind = info.classes > 256 ? 2 : 1;
+  }
+  if (info.trains)
+    info.loss_is_sum = g[g.loss].has("reduction") && g[g.loss].text("reduction") == "sum";
+  for (const std::string &name : plan.parameters)
+    for (const Node &n : g.nodes)
+      if (n.name == name && n.op == "parameter") {
+        info.tensors.push_back({name, n.type.dims, plan.offsets.at(name), n.type.size()});
+        shapes += fmt::format(" {} {}", name, dims_text(n.type.dims));
+      }
+  info.parameter_count = plan.parameter_count;
+  if (info.trains)
+    info.optimizer_count = plan.parameter_count * registry().optimizer(g.optimizer)->slots(g.optimizer_attributes);
+  info.fingerprint = fingerprint(shapes + " " + g.optimizer + (options.f64 ? " f64" : ""));
+  return info;
+}
+
+std::vector<Routine> make_routines(KernelSet &kernels, const Compiled &c, const Plan &plan) {
+  auto image = [&](const char *op) { return c.infer.find(op); };
+  auto place = [&](ValueId v) { return plan.infer.of(v)->place; };
+  int64_t input = c.infer[image("input")].type.size();
+  Routine pack_f32{"pack_f32", {kernels.pack(Halide::Float(32), Region::Images, place(image("input")), input)}};
+  Routine pack_u8{"pack_u8", {kernels.pack(Halide::UInt(8), Region::Images, place(image("input")), input)}};
+  Routine pack_target{"pack_target", {}}, infer{"infer", {}}, loss{"loss", {}}, train{"train", {}}, finish{"finish_partial", {}};
+  Routine unpack{"unpack", {kernels.unpack(place(c.infer.output), c.infer[c.infer.output].type.size())}};
+  if (ValueId t = image("target"); t != kNoValue)
+    pack_target.calls.push_back(kernels.pack(Halide::Float(32), Region::Targets, place(t), c.infer[t].type.size()));
+  for (const auto &group : plan.infer.groups)
+    (has_trait(c.infer[group.back()], kMetric) ? loss : infer).calls.push_back(kernels.group(c.infer, plan.infer, group));
+  for (const auto &group : plan.train.groups)
+    (has_trait(c.train[group.back()], kFinish) ? finish : train).calls.push_back(kernels.group(c.train, plan.train, group));
+  std::vector<Routine> all = {pack_f32, pack_u8, pack_target, infer, unpack, loss, train, finish};
+  Routine reduce{"reduce", {}}, update{"update", {}};
+  if (c.info.trains) {
+    reduce.calls.push_back(kernels.reduce(plan));
+    update.calls.push_back(kernels.update(plan, c.train.optimizer, c.train.optimizer_attributes));
+  }
+  all.push_back(reduce);
+  all.push_back(update);
+  return all;
+}
+
+// Halide numbers its names through the whole process ("out$3"): numbered within one kernel, texts do not depend on
+// what was compiled before.
+std::string stable_names(const std::string &text) {
+  std::map<std::string, std::string> renamed;
+  std::map<std::string, int> next;
+  std::string out;
+  auto is_word = [](char c) { return std::isalnum((unsigned char)c) || c == '_'; };
+  for (size_t i = 0; i < text.size();) {
+    if (!is_word(text[i])) {
+      out += text[i++];
+      continue;
+    }
+    size_t end = i;
+    while (end < text.size() && is_word(text[end]))
+      end++;
+    std::string base = text.substr(i, end - i);
+    size_t digits = end;
+    if (end < text.size() && text[end] == '$')
+      for (digits = end + 1; digits < text.size() && std::isdigit((unsigned char)text[digits]);)
+        digits++;
+    if (digits > end + 1) {
+      auto [it, fresh] = renamed.emplace(text.substr(i, digits - i), "");
+      if (fresh)
+        it->second = fmt::format("{}${}", base, next[base]++);
+      out += it->second;
+      i = digits;
+    } else {
+      out += base;
+      i = end;
+    }
+  }
+  return out;
+}
+
+std::string loop_nests(const KernelSet &kernels) {
+  std::string s;
+  for (const Kernel &k : kernels.kernels()) {
+    // Halide prints them to the standard error stream alone.
+    std::ostringstream nest;
+    std::streambuf *keep = std::cerr.rdbuf(nest.rdbuf());
+    try {
+      Halide::Pipeline(k.pipeline).print_loop_nest();
+    } catch (...) {
+      std::cerr.rdbuf(keep);
+      throw;
+    }
+    std::cerr.rdbuf(keep);
+    s += fmt::format("kernel {}\n", k.name);
+    std::istringstream lines(k.text);
+    for (std::string line; std::getline(lines, line);)
+      s += "  # " + line + "\n";
+    s += stable_names(nest.str());
+  }
+  return s;
+}
+} // namespace
+
+Compiled compile(Graph graph, const CompileOptions &options) {
+  Compiled c;
+  auto clock = std::chrono::steady_clock::now();
+  auto took = [&](const char *stage) {
+    auto now = std::chrono::steady_clock::now();
+    c.times.emplace_back(stage, std::chrono::duration<double>(now - clock).count());
+    clock = now;
+  };
+  auto reached = [&](const char *stage) { return options.stop_at == stage; };
+  MachineTarget target = machine_target(options.target);
+  verify(graph, "build");
+  c.graph = graph;
+  c.text["graph"] = print(graph);
+  if (reached("graph"))
+    return c;
+
+  auto pass = [&](const char *name, Graph &g) {
+    for (const Pass &p : passes())
+      if (p.name == name) {
+        std::string before = options.after_pass ? print(g) : "";
+        p.run(g);
+        verify(g, name);
+        if (options.after_pass)
+          options.after_pass(name, &g == &c.infer ? "inference" : "training", g, before != print(g));
+      }
+  };
+  c.infer = c.train = std::move(graph);
+  bool trains = c.train.loss != kNoValue;
+  if (trains) {
+    pass("differentiate", c.train);
+    pass("remove-dead", c.train);
+  } else {
+    c.train = Graph();
+  }
+  c.text["gradient"] = print(trains ? c.train : c.infer);
+  if (reached("gradient"))
+    return c;
+
+  for (Graph *g : {&c.infer, &c.train})
+    if (!g->nodes.empty()) {
+      pass("choose-layout", *g);
+      pass("fuse", *g);
+    }
+  c.text["fused"] = "# inference\n" + print(c.infer) + (c.train.nodes.empty() ? "" : "# training\n" + print(c.train));
+  if (reached("fused"))
+    return c;
+
+  Halide::Type real = Halide::Float(options.f64 ? 64 : 32);
+  KernelSet kernels(target, real, c.graph.name);
+  Plan plan = plan_memory(c.infer, c.train, kernels.lanes(), real.bytes());
+  c.text["plan"] = plan_text(plan, c.infer, c.train);
+  took("passes and plan");
+  if (reached("plan"))
+    return c;
+
+  c.info = describe(c.graph, plan, options, target);
+  LibraryParts parts{target, plan, c.infer, 0, 0, {}, {}};
+  if (c.info.trains)
+    parts.state_slots = registry().optimizer(c.graph.optimizer)->slots(c.graph.optimizer_attributes);
+  for (const Node &n : c.graph.nodes)
+    if (op_of(n).macs)
+      parts.macs += op_of(n).macs(c.graph, n);
+  LibraryModule library;
+  library.begin(parts, c.info);
+  c.text["header"] = header_text(c.info);
+  took("constants and header");
+  if (reached("header"))
+    return c;
+
+  parts.routines = make_routines(kernels, c, plan);
+  took("schedules");
+  if (reached("schedule")) {
+    c.text["schedule"] = loop_nests(kernels);
+    return c;
+  }
+  Halide::Module module(c.graph.name, target.halide);
+  for (const Kernel &k : kernels.kernels())
+    for (const auto &f : Halide::Pipeline(k.pipeline).compile_to_module(k.arguments, k.name, target.halide).functions())
+      module.append(f);
+  took("Halide lowering");
+  if (reached("stmt")) {
+    std::ostringstream s;
+    for (const auto &f : module.functions())
+      s << "kernel " << f.name << "\n" << f.body << "\n";
+    c.text["stmt"] = stable_names(s.str());
+    return c;
+  }
+  parts.kernels = kernels.kernels();
+  library.finish(parts, c.info, module);
+  took("LLVM code and optimisation");
+  if (reached("llvm"))
+    c.text["llvm"] = stable_names(library.text());
+  else
+    c.text[options.stop_at] = library.emit(target, reached("asm"));
+  took("machine code");
+  return c;
+}
+
+} // namespace cnnc

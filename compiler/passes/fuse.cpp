@@ -1,0 +1,89 @@
+// Cuts the graph into groups, each one kernel with one result. A node joins the group of its only user where the
+// user can take it in while it is still in registers:
+//   a contraction   followed by elementwise nodes and at most one window whose places do not overlap;
+//   an elementwise node, or one that reads computed places (gather), followed by an elementwise node.
+// All updates are one group: the flat parameter vector is updated in one pass.
+#include <algorithm>
+
+#include "layers/op.h"
+#include "passes/passes.h"
+
+namespace cnnc {
+
+namespace {
+// Each element of the input is read by at most one window, and none stands outside the image.
+bool disjoint_windows(const Node &n) {
+  const auto &k = n.list("kernel"), &s = n.list("stride");
+  return s[0] >= k[0] && s[1] >= k[1] && n.list("padding") == std::vector<int64_t>{0, 0, 0, 0};
+}
+} // namespace
+
+void fuse(Graph &g) {
+  int count = int(g.nodes.size());
+  auto users = g.users();
+  std::vector<int> root(g.nodes.size()); // the last node of a node's group
+  std::vector<bool> has_contraction(g.nodes.size()), has_window(g.nodes.size());
+  auto computes = [&](ValueId v) { return !has_trait(g[v], kSource | kView | kUpdate); };
+  for (ValueId v = count - 1; v >= 0; v--) {
+    const Node &n = g[v];
+    root[size_t(v)] = v;
+    bool wanted = v == g.output || v == g.loss || v == g.correct;
+    unsigned traits = op_of(n).traits;
+    if (!wanted && computes(v) && users[size_t(v)].size() == 1 && !(traits & (kAlone | kWindow))) {
+      ValueId u = users[size_t(v)][0];
+      size_t r = size_t(root[size_t(u)]);
+      bool elementwise = has_trait(g[u], kElementwise);
+      bool window = has_trait(g[u], kWindow) && disjoint_windows(g[u]);
+      bool contraction = (traits & kContraction) != 0;
+      if (computes(u) && (elementwise || (window && !(traits & kGather))) && !(contraction && has_contraction[r]) &&
+          !(contraction && op_of(n).no_window && has_window[r])) {
+        root[size_t(v)] = int(r);
+        has_contraction[r] = has_contraction[r] || contraction;
+        continue;
+      }
+    }
+    has_contraction[size_t(v)] = (traits & kContraction) != 0;
+    has_window[size_t(v)] = (traits & kWindow) != 0;
+  }
+  // The nodes of a group stand together, at the place of the last.
+  std::vector<ValueId> order(g.nodes.size());
+  for (int v = 0; v < count; v++)
+    order[size_t(v)] = v;
+  std::stable_sort(order.begin(), order.end(), [&](ValueId a, ValueId b) {
+    bool ua = has_trait(g[a], kUpdate), ub = has_trait(g[b], kUpdate);
+    if (ua != ub)
+      return ub;
+    return root[size_t(a)] < root[size_t(b)];
+  });
+  std::vector<ValueId> to(g.nodes.size());
+  for (int i = 0; i < count; i++)
+    to[size_t(order[size_t(i)])] = i;
+  std::vector<Node> nodes;
+  nodes.reserve(g.nodes.size());
+  int group = -1, last_root = -1;
+  bool updates = false;
+  for (ValueId v : order) {
+    Node n = std::move(g.nodes[size_t(v)]);
+    for (ValueId &i : n.inputs)
+      i = to[size_t(i)];
+    unsigned traits = op_of(n).traits;
+    n.group = -1;
+    if (traits & kUpdate) {
+      group += !updates;
+      updates = true;
+      n.group = group;
+    } else if (!(traits & (kSource | kView))) {
+      if (root[size_t(v)] != last_root)
+        group++;
+      last_root = root[size_t(v)];
+      n.group = group;
+    }
+    nodes.push_back(std::move(n));
+  }
+  g.nodes = std::move(nodes);
+  for (ValueId *v : {&g.output, &g.loss, &g.correct})
+    if (*v != kNoValue)
+      *v = to[size_t(*v)];
+}
+
+} // namespace cnnc

@@ -1,0 +1,24 @@
+// The passes, each a function from graph to graph. `verify` runs after every one.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "graph/graph.h"
+
+namespace cnnc {
+
+// Rules of layout: the batch stands in the lanes, and a convolution reads an image whose border is stored.
+void choose_layout(Graph &g);
+// Gives every node that computes something the number of the kernel it belongs to.
+void fuse(Graph &g);
+
+struct Pass {
+  std::string name;
+  std::function<void(Graph &)> run;
+};
+// All passes in the order in which a training graph takes them.
+const std::vector<Pass> &passes();
+
+} // namespace cnnc

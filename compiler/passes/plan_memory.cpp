@@ -1,0 +1,196 @@
+// One arena a thread for the values of a chunk, with offsets from lifetimes; sums over chunks stand in the partial
+// sum; parameters in one flat vector.
+#include "passes/plan_memory.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+#include "layers/op.h"
+
+namespace cnnc {
+
+namespace {
+constexpr int64_t kAlignment = 64;
+int64_t aligned(int64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+
+// Largest first, each at the lowest place that is free over its whole life.
+void place_in_arena(GraphPlan &plan) {
+  std::vector<Storage *> todo, placed;
+  for (Storage &s : plan.storage)
+    if (s.place.region == Region::Workspace)
+      todo.push_back(&s);
+  // The caller's image and target are written before either graph runs: the same place in both.
+  std::stable_sort(todo.begin(), todo.end(), [](Storage *a, Storage *b) {
+    if ((a->first < 0) != (b->first < 0))
+      return a->first < 0;
+    return a->first >= 0 && a->bytes > b->bytes;
+  });
+  int steps = int(plan.groups.size());
+  std::vector<int64_t> alive(size_t(steps) + 2);
+  for (Storage *s : todo) {
+    std::vector<Storage *> others;
+    for (Storage *o : placed)
+      if (o->first <= s->last && s->first <= o->last)
+        others.push_back(o);
+    std::sort(others.begin(), others.end(), [](Storage *a, Storage *b) { return a->place.offset < b->place.offset; });
+    int64_t at = 0;
+    for (Storage *o : others) {
+      if (at + s->bytes <= o->place.offset)
+        break;
+      at = std::max(at, o->place.offset + o->bytes);
+    }
+    s->place.offset = at;
+    placed.push_back(s);
+    plan.workspace_bytes = std::max(plan.workspace_bytes, at + s->bytes);
+    for (int i = s->first; i <= s->last; i++)
+      alive[size_t(i + 1)] += s->bytes;
+  }
+  plan.workspace_bound = *std::max_element(alive.begin(), alive.end());
+}
+} // namespace
+
+const char *region_name(Region r) {
+  static const char *const names[] = {"parameters", "state", "gradients", "partials", "partial", "workspace", "images", "targets", "outputs"};
+  return names[int(r)];
+}
+
+const Storage *GraphPlan::of(ValueId v) const {
+  ValueId m = memory.at(size_t(v));
+  auto it = std::lower_bound(storage.begin(), storage.end(), m, [](const Storage &s, ValueId w) { return s.value < w; });
+  return it != storage.end() && it->value == m ? &*it : nullptr;
+}
+
+namespace {
+GraphPlan plan_graph(const Graph &g, const Plan &plan, bool training) {
+  GraphPlan p;
+  int count = int(g.nodes.size());
+  p.memory.assign(size_t(count), kNoValue);
+  std::vector<int> step(size_t(count), -1);
+  for (ValueId v = 0; v < count; v++) {
+    const Node &n = g[v];
+    if (has_trait(n, kView))
+      p.memory[size_t(v)] = p.memory[size_t(n.inputs[0])];
+    else if (!has_trait(n, kUpdate))
+      p.memory[size_t(v)] = v;
+    if (n.group < 0 || has_trait(n, kUpdate))
+      continue;
+    if (v == 0 || g[v - 1].group != n.group)
+      p.groups.emplace_back();
+    p.groups.back().push_back(v);
+    step[size_t(v)] = int(p.groups.size()) - 1;
+  }
+  // Lives: from the writer to the last reader; the results live to the end.
+  std::vector<int> last(size_t(count), -2);
+  auto keep = [&](ValueId v, int until) {
+    if (v != kNoValue && p.memory[size_t(v)] != kNoValue)
+      last[size_t(p.memory[size_t(v)])] = std::max(last[size_t(p.memory[size_t(v)])], until);
+  };
+  int end = int(p.groups.size());
+  for (ValueId v = 0; v < count; v++)
+    for (ValueId i : g[v].inputs)
+      if (!has_trait(g[v], kView))
+        keep(i, has_trait(g[v], kUpdate) ? end : step[size_t(v)]);
+  keep(g.output, training ? step[size_t(p.memory[size_t(g.output)])] : end); // unpacked after the last step
+
+  int64_t lane_sums = aligned(plan.padded() * plan.element_bytes);
+  for (ValueId v = 0; v < count; v++) {
+    const Node &n = g[v];
+    if (p.memory[size_t(v)] != v)
+      continue;
+    bool inside = n.group >= 0 && v + 1 < count && g[v + 1].group == n.group; // stays in registers
+    if (inside)
+      continue;
+    Storage s;
+    s.value = v;
+    int64_t size = n.type.size();
+    s.first = step[size_t(v)];
+    s.last = std::max(last[size_t(v)], s.first);
+    if (n.op == "parameter") {
+      s.place = {Region::Parameters, plan.offsets.at(n.name) * plan.element_bytes};
+      s.bytes = size * plan.element_bytes;
+      s.first = -1, s.last = end;
+    } else if (n.type.kind == Kind::Label) {
+      s.place = {Region::Targets, 0};
+      s.bytes = int64_t(plan.lanes) * (n.integer("classes") > 256 ? 2 : 1);
+      s.last = end;
+    } else if (v == g.loss || v == g.correct) {
+      s.bytes = int64_t(plan.lanes) * plan.element_bytes;
+      s.place = {Region::Partial, plan.partial_metrics + (v == g.correct ? s.bytes : 0)};
+      s.last = end;
+    } else if (n.type.kind == Kind::LaneSum) {
+      s.bytes = aligned(size * plan.lanes * plan.element_bytes);
+      s.place = {Region::Partial, lane_sums};
+      lane_sums += s.bytes;
+      s.last = end;
+    } else if (n.type.kind == Kind::Sum) {
+      // a parameter's gradient: the update that reads it says whose
+      s.bytes = size * plan.element_bytes;
+      s.place.region = Region::Partial;
+      s.place.offset = -1;
+      for (const Node &u : g.nodes)
+        if (has_trait(u, kUpdate) && u.inputs[1] == v)
+          s.place.offset = plan.offsets.at(g[u.inputs[0]].name) * plan.element_bytes;
+      if (s.place.offset < 0)
+        throw GraphError{"plan: the sum %" + n.name + " is no parameter's gradient"};
+    } else {
+      s.bytes = aligned(size * plan.lanes * plan.element_bytes);
+      if (has_trait(n, kSource))
+        s.first = -1;
+    }
+    p.storage.push_back(s);
+  }
+  place_in_arena(p);
+  return p;
+}
+} // namespace
+
+Plan plan_memory(const Graph &infer, const Graph &train, int lanes, int element_bytes) {
+  Plan plan;
+  plan.lanes = lanes;
+  plan.element_bytes = element_bytes;
+  for (ValueId v = 0; v < ValueId(infer.nodes.size()); v++)
+    if (infer[v].op == "parameter") {
+      plan.parameters.push_back(infer[v].name);
+      plan.offsets[infer[v].name] = plan.parameter_count;
+      plan.parameter_count += infer[v].type.size();
+    }
+  // A block is what one thread updates at a time: small enough to share out, large enough for full vectors.
+  plan.block_elements = plan.parameter_count >= 16384 ? 4096 : plan.parameter_count >= 1024 ? 512 : 64;
+  plan.blocks = std::max<int64_t>(1, (plan.parameter_count + plan.block_elements - 1) / plan.block_elements);
+  // A partial sum: the flat gradient, the sums that are still a lane each, losses and counts of correct.
+  int64_t bytes = aligned(plan.padded() * element_bytes);
+  for (ValueId v = 0; v < ValueId(train.nodes.size()); v++)
+    if (train[v].type.kind == Kind::LaneSum && v != train.loss && v != train.correct)
+      bytes += aligned(train[v].type.size() * lanes * element_bytes);
+  if (train.nodes.empty())
+    bytes = 0;
+  plan.partial_metrics = bytes;
+  plan.partial_bytes = aligned(bytes + 2 * int64_t(lanes) * element_bytes);
+  plan.infer = plan_graph(infer, plan, false);
+  if (!train.nodes.empty())
+    plan.train = plan_graph(train, plan, true);
+  return plan;
+}
+
+namespace {
+std::string graph_plan_text(const char *title, const GraphPlan &p, const Graph &g) {
+  std::string s = fmt::format("{}: workspace {} bytes, bound by lifetimes {}\n", title, p.workspace_bytes, p.workspace_bound);
+  for (const Storage &b : p.storage)
+    s += fmt::format("  %{} : {} {:>9} +{:<8} live {}..{}  {}\n", g[b.value].name, region_name(b.place.region), b.place.offset,
+                     b.bytes, b.first, b.last, type_text(g[b.value].type));
+  return s;
+}
+} // namespace
+
+std::string plan_text(const Plan &plan, const Graph &infer, const Graph &train) {
+  std::string s = fmt::format("plan {} lanes {} element {} bytes\n", infer.name, plan.lanes, plan.element_bytes);
+  s += fmt::format("parameters: {} elements in {} blocks of {}\n", plan.parameter_count, plan.blocks, plan.block_elements);
+  if (!train.nodes.empty())
+    s += fmt::format("partial sums: {} of {} bytes each, metrics at {}\n", plan.partial_sums, plan.partial_bytes, plan.partial_metrics);
+  s += graph_plan_text("infer", plan.infer, infer);
+  if (!train.nodes.empty())
+    s += graph_plan_text("train", plan.train, train);
+  return s;
+}
+
+} // namespace cnnc

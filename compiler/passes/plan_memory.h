@@ -1,0 +1,50 @@
+// Where every value lives, fixed at compile time.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "graph/graph.h"
+
+namespace cnnc {
+
+// The same order as the REGION_ constants of runtime/hooks/hooks.h.
+enum class Region { Parameters, State, Gradients, Partials, Partial, Workspace, Images, Targets, Outputs };
+const char *region_name(Region r);
+
+struct Place {
+  Region region = Region::Workspace;
+  int64_t offset = 0; // bytes
+};
+
+// A value that is stored. Steps are the groups in their order; the caller's packing comes before step 0.
+struct Storage {
+  ValueId value = kNoValue;
+  Place place;
+  int64_t bytes = 0;
+  int first = 0, last = 0; // the steps that write it first and read it last
+};
+
+struct GraphPlan {
+  std::vector<std::vector<ValueId>> groups; // nodes of each kernel, updates left out
+  std::vector<Storage> storage;             // values that are stored, in the graph's order
+  std::vector<ValueId> memory;              // by value: the value whose memory it is (itself but for views), or kNoValue
+  int64_t workspace_bytes = 0, workspace_bound = 0; // the bound: most bytes alive at one step
+  const Storage *of(ValueId v) const;
+};
+
+struct Plan {
+  int lanes = 0, element_bytes = 4, partial_sums = 4, alignment = 64;
+  std::map<std::string, int64_t> offsets; // of each parameter in the flat vector, elements
+  std::vector<std::string> parameters;    // in the order of the flat vector
+  int64_t parameter_count = 0, block_elements = 0, blocks = 0;
+  int64_t partial_bytes = 0, partial_metrics = 0; // bytes
+  GraphPlan infer, train;
+  int64_t padded() const { return block_elements * blocks; }
+};
+
+Plan plan_memory(const Graph &infer, const Graph &train, int lanes, int element_bytes);
+std::string plan_text(const Plan &plan, const Graph &infer, const Graph &train);
+
+} // namespace cnnc

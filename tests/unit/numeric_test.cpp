@@ -1,0 +1,248 @@
+// What compiled code computes: every layer, loss and optimizer of the registry, so that a new one cannot escape.
+#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <random>
+
+#include "check.h"
+#include "codegen/object.h"
+#include "compile.h"
+#include "graph/build.h"
+#include "layers/op.h"
+#include "runtime/cnnc_model.h"
+
+using namespace cnnc;
+
+namespace {
+Graph build(const std::string &text) {
+  Source source("sample.dsl", text);
+  Diagnostics diagnostics(source);
+  auto graph = build_graph(source, {}, diagnostics);
+  INFO(text << diagnostics.text());
+  REQUIRE(graph.has_value());
+  return *graph;
+}
+
+struct Free {
+  void operator()(void *p) const { std::free(p); }
+};
+
+// A loaded model and its state.
+struct Running {
+  const cnnc_model *model;
+  cnnc_net *net = nullptr;
+  std::unique_ptr<void, Free> memory;
+
+  Running(const cnnc_model *m, int threads, uint64_t seed = 3) : model(m) {
+    size_t bytes = m->train_bytes(threads);
+    memory.reset(std::aligned_alloc(64, (bytes + 63) / 64 * 64));
+    REQUIRE(m->init(&net, memory.get(), bytes, threads, seed) == CNNC_OK);
+  }
+  ~Running() { model->destroy(net); }
+  std::vector<double> read(const void *values) const {
+    std::vector<double> v;
+    for (uint64_t i = 0; i < model->parameter_count; i++)
+      v.push_back(model->element_bytes == 8 ? static_cast<const double *>(values)[i] : double(static_cast<const float *>(values)[i]));
+    return v;
+  }
+  std::vector<double> parameters() const { return read(model->parameter_values(net)); }
+  std::vector<double> gradients(const float *images, const void *targets, int count) {
+    cnnc_metrics metrics;
+    REQUIRE(model->gradients(net, images, CNNC_F32, targets, count, &metrics) == CNNC_OK);
+    return read(model->gradient_values(net));
+  }
+};
+
+const cnnc_model *load(const Graph &g, bool f64, const char *target = "host") {
+  CompileOptions options;
+  options.f64 = f64;
+  options.target = target;
+  Compiled c = compile(g, options);
+  return load_object(c.text.at("obj"), c.info.name);
+}
+
+struct Data {
+  std::vector<float> images;
+  std::vector<uint8_t> labels;
+};
+Data random_examples(const cnnc_model &m, int count) {
+  std::mt19937 random(5);
+  Data d;
+  for (uint64_t i = 0; i < m.input_size * uint64_t(count); i++)
+    d.images.push_back(float(random() % 1000) / 1000 - 0.4f);
+  for (int i = 0; i < count; i++)
+    d.labels.push_back(uint8_t(random() % m.classes));
+  return d;
+}
+
+double largest(const std::vector<double> &v) {
+  double l = 0;
+  for (double x : v)
+    l = std::max(l, std::abs(x));
+  return l;
+}
+double difference(const std::vector<double> &a, const std::vector<double> &b) {
+  double l = 0;
+  for (size_t i = 0; i < a.size(); i++)
+    l = std::abs(a[i] - b[i]) <= l ? l : std::abs(a[i] - b[i]);
+  return l;
+}
+
+const char *kSmallNet = "model small\ninput x: f32[2, 9, 7]\nconv(3, kernel=3, padding=1)\nsigmoid\navg_pool(2)\nflatten\n"
+                        "dense(19)\nrelu\ndense(5)\nloss softmax_cross_entropy\noptimizer sgd(lr=0.5)\nbatch 40\n";
+} // namespace
+
+TEST_CASE("every sample of the registry: gradients against central differences, float32 against float64") {
+  std::vector<std::string> samples;
+  for (const Layer &l : registry().layers) {
+    CAPTURE(l.name);
+    CHECK(!l.samples.empty());
+    samples.insert(samples.end(), l.samples.begin(), l.samples.end());
+  }
+  for (const Loss &l : registry().losses) {
+    CAPTURE(l.name);
+    CHECK(!l.samples.empty());
+    samples.insert(samples.end(), l.samples.begin(), l.samples.end());
+  }
+  for (const std::string &text : samples) {
+    CAPTURE(text);
+    CheckReport report = check_gradients(build(text), {});
+    INFO(check_text(report));
+    CHECK(report.ok);
+  }
+}
+
+TEST_CASE("the check sees a wrong gradient") {
+  Graph g = build(kSmallNet);
+  CheckReport right = check_gradients(g, {});
+  CHECK(right.ok);
+  // A tensor that nothing reads has a gradient of zero, which the check does not take for right.
+  for (TensorCheck &t : right.tensors)
+    CHECK(t.largest > 0);
+}
+
+TEST_CASE("every optimizer: five steps against its formula in double") {
+  struct Reference {
+    std::vector<double> parameters, m, v;
+  };
+  for (const Optimizer &o : registry().optimizers) {
+    CHECK(!o.samples.empty());
+    for (const std::string &text : o.samples) {
+      CAPTURE(text);
+      Graph g = build(text);
+      Running run(load(g, false), 1);
+      int count = int(run.model->batch);
+      Data d = random_examples(*run.model, count);
+      auto number = [&](const char *key) { return std::get<double>(g.optimizer_attributes.at(key)); };
+      Reference r{run.parameters(), {}, {}};
+      r.m.assign(r.parameters.size(), 0);
+      r.v = r.m;
+      for (int step = 1; step <= 5; step++) {
+        std::vector<double> gradient = run.gradients(d.images.data(), d.labels.data(), count);
+        cnnc_metrics metrics;
+        REQUIRE(run.model->train_step(run.net, d.images.data(), CNNC_F32, d.labels.data(), count, &metrics) == CNNC_OK);
+        for (size_t i = 0; i < gradient.size(); i++) {
+          double &p = r.parameters[i], grad = gradient[i] + number("weight_decay") * p;
+          if (o.name == "sgd") {
+            r.m[i] = number("momentum") * r.m[i] + grad;
+            p -= number("lr") * r.m[i];
+          } else if (o.name == "adam") {
+            double b1 = number("beta1"), b2 = number("beta2");
+            r.m[i] = b1 * r.m[i] + (1 - b1) * grad;
+            r.v[i] = b2 * r.v[i] + (1 - b2) * grad * grad;
+            p -= number("lr") / (1 - std::pow(b1, step)) * r.m[i] / (std::sqrt(r.v[i]) / std::sqrt(1 - std::pow(b2, step)) + number("epsilon"));
+          } else {
+            FAIL("no reference for the optimizer " << o.name << ": add its formula here");
+          }
+        }
+        // Rounding of a few operations on values of this size; Adam's quotient doubles it where gradients are small.
+        CHECK(difference(run.parameters(), r.parameters) <= 5e-6 * largest(r.parameters));
+      }
+    }
+  }
+}
+
+TEST_CASE("the same bits with 1, 2 and 7 threads") {
+  // Large enough that threads are used at all.
+  Graph g = build("model wide\ninput x: f32[3, 16, 15]\nconv(8, kernel=3, padding=1)\nrelu\nmax_pool(2)\nflatten\ndense(10)\n"
+                  "loss softmax_cross_entropy\noptimizer adam(lr=1e-2)\nbatch 200\n");
+  const cnnc_model *m = load(g, false);
+  Data d = random_examples(*m, 200);
+  std::vector<std::vector<double>> results;
+  for (int threads : {1, 2, 7}) {
+    Running run(m, threads);
+    for (int count : {200, 57, 1, 16, 199}) {
+      cnnc_metrics metrics;
+      REQUIRE(m->train_step(run.net, d.images.data(), CNNC_F32, d.labels.data(), count, &metrics) == CNNC_OK);
+    }
+    results.push_back(run.parameters());
+  }
+  CHECK(results[0] == results[1]);
+  CHECK(results[0] == results[2]);
+}
+
+TEST_CASE("a batch's gradient is the mean of its examples' gradients, whatever their number") {
+  Running run(load(build(kSmallNet), true), 1);
+  Data d = random_examples(*run.model, 40);
+  std::vector<std::vector<double>> each;
+  for (int i = 0; i < 40; i++)
+    each.push_back(run.gradients(d.images.data() + uint64_t(i) * run.model->input_size, d.labels.data() + i, 1));
+  for (int count : {1, 2, 3, 7, 8, 9, 17, 31, 33, 40}) {
+    CAPTURE(count);
+    std::vector<double> mean(each[0].size());
+    for (int i = 0; i < count; i++)
+      for (size_t k = 0; k < mean.size(); k++)
+        mean[k] += each[size_t(i)][k] / count;
+    CHECK(largest(mean) > 1e-4);
+    CHECK(difference(run.gradients(d.images.data(), d.labels.data(), count), mean) <= 1e-14 * 40 * largest(mean));
+  }
+}
+
+TEST_CASE("every target of this family that the machine can run gives the same gradients to rounding") {
+  Graph g = build(kSmallNet);
+  Running reference(load(g, true), 1);
+  Data d = random_examples(*reference.model, 37);
+  for (const char *target : {"x86-64-linux", "x86-64-linux-avx2", "host"}) {
+    CAPTURE(target);
+    if (std::string(target) == "x86-64-linux-avx2" && !(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")))
+      continue;
+    Running run(load(g, false, target), 1);
+    std::memcpy(run.model->parameter_values(run.net), [&] {
+      static std::vector<float> v;
+      v.clear();
+      for (double x : reference.parameters())
+        v.push_back(float(x));
+      return v.data();
+    }(), run.model->parameter_count * 4);
+    auto exact = reference.gradients(d.images.data(), d.labels.data(), 37);
+    CHECK(difference(run.gradients(d.images.data(), d.labels.data(), 37), exact) <= 1e-5 * largest(exact));
+  }
+}
+
+TEST_CASE("NaN and infinity in images come out as a status, through each activation and pool") {
+  for (const char *layer : {"sigmoid", "relu", "tanh", "softmax", "max_pool(2)", "avg_pool(2)", "max_pool(3, padding=1)"}) {
+    CAPTURE(layer);
+    const cnnc_model *m = load(build(std::string("model nan\ninput x: f32[1, 6, 6]\nconv(2, kernel=3, padding=1)\n") + layer +
+                                     "\nflatten\ndense(3)\nloss softmax_cross_entropy\noptimizer sgd(lr=0.1)\nbatch 20\n"), false);
+    for (float bad : {NAN, INFINITY, -INFINITY}) {
+      Running run(m, 1);
+      Data d = random_examples(*m, 20);
+      d.images[7 * 36 + 14] = bad;
+      auto before = run.parameters();
+      cnnc_metrics metrics;
+      std::vector<float> outputs(20 * 3);
+      // An infinite image is a finite 1 after a sigmoid: only what cannot be told apart from health passes.
+      bool bounded = std::string(layer) == "sigmoid" || std::string(layer) == "tanh" || std::string(layer) == "relu";
+      cnnc_status status = m->train_step(run.net, d.images.data(), CNNC_F32, d.labels.data(), 20, &metrics);
+      if (std::isnan(bad) || !bounded) {
+        CHECK(status == CNNC_NOT_FINITE);
+        CHECK(run.parameters() == before);
+        CHECK(m->predict(run.net, d.images.data(), CNNC_F32, 20, outputs.data()) == CNNC_NOT_FINITE);
+      }
+    }
+  }
+}
