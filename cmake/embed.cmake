@@ -9,6 +9,7 @@ function(cnnc_embed target)
   file(MAKE_DIRECTORY ${folder})
   file(GLOB hook_files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/runtime/hooks/*)
   set(model_header ${CMAKE_SOURCE_DIR}/runtime/cnnc_model.h)
+  set(hooks ${CMAKE_SOURCE_DIR}/runtime/hooks)
   # The same bytes wherever it is built: a relative name, no debug information, no name of the compiler. Loops stay
   # as they are, since the library's own optimisation comes later.
   set(flags -O2 -std=c99 -emit-llvm -c -fPIC -g0 -fno-ident -fno-vectorize -fno-slp-vectorize -fno-unroll-loops)
@@ -26,7 +27,9 @@ function(cnnc_embed target)
       VERBATIM)
   endforeach()
   set(text "    .section .rodata\n")
-  foreach(entry "hooks_f32=${folder}/hooks_f32.bc" "hooks_f64=${folder}/hooks_f64.bc" "model_header=${model_header}")
+  foreach(entry "hooks_f32=${folder}/hooks_f32.bc" "hooks_f64=${folder}/hooks_f64.bc" "model_header=${model_header}"
+          "text_hooks_h=${hooks}/hooks.h" "text_hooks_c=${hooks}/hooks.c" "text_random_c=${hooks}/random.c"
+          "text_threads_c=${hooks}/threads.c" "text_checkpoint_c=${hooks}/checkpoint.c")
     string(REGEX MATCH "^([a-z0-9_]+)=(.*)$" entry "${entry}")
     set(name cnnc_embedded_${CMAKE_MATCH_1})
     string(APPEND text "    .balign 16\n    .globl ${name}_begin\n${name}_begin:\n    .incbin \"${CMAKE_MATCH_2}\"\n"
@@ -35,7 +38,7 @@ function(cnnc_embed target)
   string(APPEND text "    .section .note.GNU-stack,\"\",%progbits\n")
   file(CONFIGURE OUTPUT ${folder}/embedded.s CONTENT "${text}" @ONLY)
   set_source_files_properties(${folder}/embedded.s PROPERTIES OBJECT_DEPENDS
-                              "${folder}/hooks_f32.bc;${folder}/hooks_f64.bc;${model_header}")
+                              "${folder}/hooks_f32.bc;${folder}/hooks_f64.bc;${model_header};${hook_files}")
   add_library(${target} STATIC ${folder}/embedded.s ${folder}/hooks_f32.bc ${folder}/hooks_f64.bc)
   set_target_properties(${target} PROPERTIES LINKER_LANGUAGE CXX)
 endfunction()

@@ -7,6 +7,7 @@
 #include <iostream>
 #include <sstream>
 
+#include "codegen/cpp.h"
 #include "codegen/kernels.h"
 #include "codegen/module.h"
 #include "compile.h"
@@ -18,7 +19,7 @@
 namespace cnnc {
 
 const std::vector<std::string> &stages() {
-  static const std::vector<std::string> all = {"graph", "gradient", "fused", "plan", "schedule", "stmt", "llvm", "asm", "header", "obj"};
+  static const std::vector<std::string> all = {"graph", "gradient", "fused", "plan", "schedule", "stmt", "llvm", "asm", "cpp", "header", "obj"};
   return all;
 }
 
@@ -239,6 +240,11 @@ Compiled compile(Graph graph, const CompileOptions &options) {
     return c;
   }
   parts.kernels = kernels.kernels();
+  if (reached("cpp")) {
+    c.text["cpp"] = stable_names(cpp_text(parts, c.info, module));
+    took("C++");
+    return c;
+  }
   library.finish(parts, c.info, module);
   took("LLVM code and optimisation");
   if (reached("llvm"))

@@ -20,13 +20,15 @@ Expr safe_exp(Expr x) {
   if (x.type().bits() == 64)
     return exp(x);
   Expr c = clamp(x, -87.0f, 88.5f);
-  Expr n = floor(c * 1.44269504f + 0.5f);
+  // Rounded by way of an integer: a vector floor is taken apart in the C++ output. c / ln 2 + 128 is above 0.
+  Expr whole = cast(Int(32), c * 1.44269504f + 128.5f) - 128;
+  Expr n = cast(Float(32), whole);
   Expr r = c - n * 0.693359375f;
   r = r + n * 2.12194440e-4f;
   Expr p = 1.0f / 5040;
   for (float k : {1.0f / 720, 1.0f / 120, 1.0f / 24, 1.0f / 6, 0.5f, 1.0f, 1.0f})
     p = p * r + k;
-  Expr two_n = reinterpret(Float(32), (cast(Int(32), n) + 127) << 23);
+  Expr two_n = reinterpret(Float(32), (whole + 127) << 23);
   return select(not_a_number(x), x, p * two_n);
 }
 

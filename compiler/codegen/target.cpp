@@ -32,11 +32,14 @@ MachineTarget machine_target(const std::string &asked) {
   std::vector<T::Feature> features = {T::NoRuntime, T::NoAsserts, T::NoBoundsQuery};
   if (m.name == "x86-64-linux") {
     m.cpu = "x86-64";
+    m.compiler_flags = "-march=x86-64";
   } else if (m.name == "x86-64-linux-avx2") {
     m.cpu = "haswell";
+    m.compiler_flags = "-march=haswell";
     m.vector_bytes = 32;
   } else if (m.name == "x86-64-linux-avx512") {
     m.cpu = "skylake-avx512";
+    m.compiler_flags = "-march=skylake-avx512 -mprefer-vector-width=512";
     m.vector_bytes = 64;
     m.registers = 32;
   } else {

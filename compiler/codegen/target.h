@@ -9,6 +9,7 @@ struct MachineTarget {
   std::string name;      // "x86-64-linux-avx512"
   std::string triple;    // LLVM's
   std::string cpu, features;
+  std::string compiler_flags; // of g++ and clang++ for the C++ output
   Halide::Target halide;
   int vector_bytes = 16; // of one register
   int registers = 16;
