@@ -15,7 +15,7 @@ namespace {
 std::string number(double v) {
   if (std::isinf(v))
     return v > 0 ? "INFINITY" : "-INFINITY";
-  std::string s = fmt::format("{:.9g}", v);
+  std::string s = fmt::format("{:.9g}", float(v)); // rounded once: nine digits give a float back
   return s.find_first_of(".e") == std::string::npos ? s + ".0f" : s + "f";
 }
 
@@ -144,22 +144,49 @@ std::string public_functions(const ModelInfo &info) {
   }
   return s + fmt::format("const cnnc_model *{}_model(void) {{ return &cnnc_the_model; }}\n", n);
 }
+
+// Halide's vector operations copy through memory and work lane by lane under one compiler or the other. The same in
+// vector expressions: g++ then keeps the accumulators in registers (50 times faster), clang the activations (twice).
+std::string with_whole_vectors(std::string text) {
+  auto replace = [&](const std::string &from, const std::string &to) {
+    size_t at = text.find(from);
+    if (at == std::string::npos)
+      throw GraphError{"C++ output: Halide's text is not as expected, lacks: " + from};
+    for (; at != std::string::npos; at = text.find(from, at + to.size()))
+      text.replace(at, from.size(), to);
+  };
+  replace("    using Mask = NativeVector<uint8_t, Lanes>;\n",
+          "    using Mask = NativeVector<uint8_t, Lanes>;\n"
+          "    struct __attribute__((packed, may_alias)) Unaligned { Vec v; };\n");
+  replace("        memcpy(&r, ((const ElementType*)base + offset), sizeof(ElementType) * Lanes);\n        return r;",
+          "        return ((const Unaligned *)((const ElementType*)base + offset))->v;");
+  replace("        memcpy(((ElementType*)base + offset), &v, sizeof(ElementType) * Lanes);",
+          "        ((Unaligned *)((ElementType*)base + offset))->v = v;");
+  replace("#if defined(__GNUC__) && !defined(__clang__)", "#if defined(__GNUC__)");
+  replace("        return b ? true_value : false_value;", "        return b != 0 ? true_value : false_value;");
+  return text;
+}
 } // namespace
 
 std::string cpp_text(const LibraryParts &parts, const ModelInfo &info, const Halide::Module &kernels) {
   std::ostringstream halide;
-  Halide::Internal::CodeGen_C(halide, parts.target.halide, Halide::Internal::CodeGen_C::CPlusPlusImplementation).compile(kernels);
+  Halide::Module inside(kernels.name(), kernels.target());
+  for (Halide::Internal::LoweredFunc f : kernels.functions()) {
+    f.linkage = Halide::LinkageType::Internal; // no description of its arguments, no wrapper
+    inside.append(f);
+  }
+  Halide::Internal::CodeGen_C(halide, parts.target.halide, Halide::Internal::CodeGen_C::CPlusPlusImplementation).compile(inside);
   std::string s = fmt::format("// {}: c++ -std=c++17 -O2 {} -ffp-contract=fast -c {}.cpp\n", info.command.empty() ? "cnnc " + info.version : info.command,
                               parts.target.compiler_flags, info.name);
   s += fmt::format("#include \"{}.h\"\n#include <pthread.h>\n\n", info.name);
   // What Halide writes is not free of warnings: unused functions, comparisons, and values that are used uninitialised on
   // purpose where an output starts undefined.
-  s += "// Halide's part, with its own terms below.\n#pragma GCC diagnostic push\n";
+  s += "// From here to the pop: Halide's prologue (MIT licence, halide-lang.org), changed in its vector loads, stores and\n// selects, and the kernels that Halide wrote.\n#pragma GCC diagnostic push\n";
   for (const char *w : {"-Wunknown-pragmas", "-Wpragmas", "-Wunknown-warning-option", "-Wunused-function", "-Wunused-variable", "-Wunused-parameter",
                         "-Wunused-but-set-variable", "-Wuninitialized", "-Wmaybe-uninitialized", "-Wsign-compare", "-Wpsabi", "-Wextra",
                         "-Wtautological-compare", "-Wparentheses", "-Wmissing-field-initializers", "-Wclass-memaccess"})
     s += fmt::format("#pragma GCC diagnostic ignored \"{}\"\n", w);
-  s += halide.str() + "#pragma GCC diagnostic pop\n\n";
+  s += with_whole_vectors(halide.str()) + "#pragma GCC diagnostic pop\n\n";
   // Every symbol begins with the model's name: two models link into one program.
   std::vector<std::string> names = {"the_plan", "the_model"};
   for (const Routine &r : parts.routines)

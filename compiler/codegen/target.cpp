@@ -29,7 +29,7 @@ MachineTarget machine_target(const std::string &asked) {
   MachineTarget m;
   m.name = asked == "host" ? host_name() : asked;
   m.triple = "x86_64-unknown-linux-gnu";
-  std::vector<T::Feature> features = {T::NoRuntime, T::NoAsserts, T::NoBoundsQuery};
+  std::vector<T::Feature> features = {T::NoRuntime, T::NoAsserts, T::NoBoundsQuery, T::StrictFloat};
   if (m.name == "x86-64-linux") {
     m.cpu = "x86-64";
     m.compiler_flags = "-march=x86-64";
