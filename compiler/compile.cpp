@@ -70,6 +70,20 @@ ModelInfo describe(const Graph &g, const Plan &plan, const CompileOptions &optio
   return info;
 }
 
+// What the header says holds for every variant.
+void merge(ModelInfo &all, const ModelInfo &variant) {
+  if (all.name.empty()) {
+    all = variant;
+    return;
+  }
+  all.target += "," + variant.target;
+  all.partial_sums = std::max(all.partial_sums, variant.partial_sums);
+  for (size_t i = 0; i < variant.train_bytes.size(); i++)
+    all.train_bytes[i] = std::max(all.train_bytes[i], variant.train_bytes[i]);
+  for (size_t i = 0; i < variant.infer_bytes.size(); i++)
+    all.infer_bytes[i] = std::max(all.infer_bytes[i], variant.infer_bytes[i]);
+}
+
 std::vector<Routine> make_routines(KernelSet &kernels, const Compiled &c, const Plan &plan) {
   auto image = [&](const char *op) { return c.infer.find(op); };
   auto place = [&](ValueId v) { return plan.infer.of(v)->place; };
@@ -86,7 +100,7 @@ std::vector<Routine> make_routines(KernelSet &kernels, const Compiled &c, const 
     (has_trait(c.train[group.back()], kFinish) ? finish : train).calls.push_back(kernels.group(c.train, plan.train, group));
   std::vector<Routine> all = {pack_f32, pack_u8, pack_target, infer, unpack, loss, train, finish};
   Routine reduce{"reduce", {}}, update{"update", {}};
-  if (c.info.trains) {
+  if (c.graph.loss != kNoValue) {
     reduce.calls.push_back(kernels.reduce(plan));
     update.calls.push_back(kernels.update(plan, c.train.optimizer, c.train.optimizer_attributes));
   }
@@ -161,7 +175,9 @@ Compiled compile(Graph graph, const CompileOptions &options) {
     clock = now;
   };
   auto reached = [&](const char *stage) { return options.stop_at == stage; };
-  MachineTarget target = machine_target(options.target);
+  const std::vector<MachineTarget> targets = machine_targets(options.target);
+  if (targets.size() > 1 && reached("cpp"))
+    throw TargetError{"the C++ output is for one target"};
   verify(graph, "build");
   c.graph = graph;
   c.text["graph"] = print(graph);
@@ -199,58 +215,74 @@ Compiled compile(Graph graph, const CompileOptions &options) {
   if (reached("fused"))
     return c;
 
+  // From here on once for each target: vectors differ, and with them the plan.
   Halide::Type real = Halide::Float(options.f64 ? 64 : 32);
-  KernelSet kernels(target, real, c.graph.name);
-  Plan plan = plan_memory(c.infer, c.train, kernels.lanes(), real.bytes());
-  c.text["plan"] = plan_text(plan, c.infer, c.train);
-  took("passes and plan");
-  if (reached("plan"))
-    return c;
-
-  c.info = describe(c.graph, plan, options, target);
-  LibraryParts parts{target, plan, c.infer, 0, 0, {}, {}};
-  if (c.info.trains)
-    parts.state_slots = registry().optimizer(c.graph.optimizer)->slots(c.graph.optimizer_attributes);
-  for (const Node &n : c.graph.nodes)
-    if (op_of(n).macs)
-      parts.macs += op_of(n).macs(c.graph, n);
   LibraryModule library;
-  library.begin(parts, c.info);
-  c.text["header"] = header_text(c.info);
-  took("constants and header");
-  if (reached("header"))
+  auto append = [&](const char *stage, const MachineTarget &target, const std::string &text) {
+    c.text[stage] += (targets.size() > 1 ? fmt::format("# {}\n", target.name) : "") + text;
+  };
+  for (const MachineTarget &target : targets) {
+    KernelSet kernels(target, real, c.graph.name);
+    Plan plan = plan_memory(c.infer, c.train, kernels.lanes(), real.bytes());
+    append("plan", target, plan_text(plan, c.infer, c.train));
+    took("passes and plan");
+    if (reached("plan"))
+      continue;
+
+    ModelInfo info = describe(c.graph, plan, options, target);
+    LibraryParts parts{target, plan, c.infer, 0, 0, {}, {}};
+    if (info.trains)
+      parts.state_slots = registry().optimizer(c.graph.optimizer)->slots(c.graph.optimizer_attributes);
+    for (const Node &n : c.graph.nodes)
+      if (op_of(n).macs)
+        parts.macs += op_of(n).macs(c.graph, n);
+    library.begin_variant(parts, info);
+    merge(c.info, info);
+    took("constants");
+    if (reached("header"))
+      continue;
+
+    parts.routines = make_routines(kernels, c, plan);
+    took("schedules");
+    if (reached("schedule")) {
+      append("schedule", target, loop_nests(kernels));
+      continue;
+    }
+    // Strict floating point: without it a NaN may come out of an activation as a number. Halide's form of it moves
+    // loads past the stores of an update in place, so the optimizer's kernel goes without.
+    Halide::Target strict = target.halide.with_feature(Halide::Target::StrictFloat);
+    Halide::Module module(c.graph.name, strict);
+    for (const Kernel &k : kernels.kernels())
+      for (const auto &f : Halide::Pipeline(k.pipeline).compile_to_module(k.arguments, k.name, k.in_place ? target.halide : strict).functions())
+        module.append(f);
+    took("Halide lowering");
+    if (reached("stmt")) {
+      std::ostringstream s;
+      for (const auto &f : module.functions())
+        s << "kernel " << f.name << "\n" << f.body << "\n";
+      append("stmt", target, stable_names(s.str()));
+      continue;
+    }
+    parts.kernels = kernels.kernels();
+    if (reached("cpp")) {
+      c.text["cpp"] = stable_names(cpp_text(parts, info, module));
+      took("C++");
+      continue;
+    }
+    library.finish_variant(parts, module);
+    took("LLVM code");
+  }
+  if (!reached("plan"))
+    c.text["header"] = header_text(c.info);
+  if (!reached("llvm") && !reached("asm") && !reached("obj"))
     return c;
 
-  parts.routines = make_routines(kernels, c, plan);
-  took("schedules");
-  if (reached("schedule")) {
-    c.text["schedule"] = loop_nests(kernels);
-    return c;
-  }
-  Halide::Module module(c.graph.name, target.halide);
-  for (const Kernel &k : kernels.kernels())
-    for (const auto &f : Halide::Pipeline(k.pipeline).compile_to_module(k.arguments, k.name, target.halide).functions())
-      module.append(f);
-  took("Halide lowering");
-  if (reached("stmt")) {
-    std::ostringstream s;
-    for (const auto &f : module.functions())
-      s << "kernel " << f.name << "\n" << f.body << "\n";
-    c.text["stmt"] = stable_names(s.str());
-    return c;
-  }
-  parts.kernels = kernels.kernels();
-  if (reached("cpp")) {
-    c.text["cpp"] = stable_names(cpp_text(parts, c.info, module));
-    took("C++");
-    return c;
-  }
-  library.finish(parts, c.info, module);
-  took("LLVM code and optimisation");
+  library.finish(targets[0], c.info);
+  took("linking and optimisation");
   if (reached("llvm"))
     c.text["llvm"] = stable_names(library.text());
   else
-    c.text[options.stop_at] = library.emit(target, reached("asm"));
+    c.text[options.stop_at] = library.emit(targets[0], reached("asm"));
   took("machine code");
   return c;
 }

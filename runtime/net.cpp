@@ -99,6 +99,9 @@ Bytes Net::save() const {
   return bytes;
 }
 
-void Net::load(const Bytes &bytes) { check("load", model_.load(net_, bytes.data(), bytes.size())); }
+void Net::load(const Bytes &bytes, const std::string &file) {
+  const cnnc_status status = bytes.empty() ? CNNC_BAD_BYTES : model_.load(net_, bytes.data(), bytes.size());
+  if (status != CNNC_OK) throw InputError(fmt::format("{}: {}: load: {}", file, model_.name, status_text(status)));
+}
 
 } // namespace cnnc::runtime

@@ -63,7 +63,7 @@ public:
   void predict(const void *images, int pixels, int count, float *outputs);
 
   Bytes save() const;            // parameters, optimizer state, step
-  void load(const Bytes &bytes); // throws StatusError with CNNC_BAD_BYTES
+  void load(const Bytes &bytes, const std::string &file); // throws InputError with `file`
   std::uint64_t step() const { return model_.step(net_); }
 
 private:

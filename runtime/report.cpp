@@ -49,7 +49,7 @@ void load_parameters(Net &net, const std::string &path) {
   if (c.fingerprint != model.fingerprint)
     throw InputError(fmt::format("{}: of another model: {} with fingerprint {:016x}, this is {} with {:016x}", path, c.model,
                                  c.fingerprint, model.name, model.fingerprint));
-  net.load(c.net);
+  net.load(c.net, path);
 }
 
 Evaluation evaluate(Net &net, const Dataset &data) {

@@ -64,6 +64,23 @@ void check_model(const Checkpoint &c, const cnnc_model &model, const std::string
     throw InputError(fmt::format("{}: batch {}, this model was compiled for {}", file, c.batch, model.batch));
 }
 
+// A check sum finds damage; this finds values that no run could have written.
+void check_place(const Checkpoint &c, const std::string &file) {
+  const auto bad = [&](const char *what, std::uint64_t found, const char *bound, std::uint64_t limit) {
+    throw InputError(fmt::format("{}: damaged checkpoint: {} {}, {} {}", file, what, found, bound, limit));
+  };
+  if (c.validation >= c.examples) bad("validation", c.validation, "expected fewer than the examples,", c.examples);
+  const std::uint64_t trained = c.examples - c.validation, steps = (trained + c.batch - 1) / c.batch;
+  if (c.epoch > c.epochs) bad("epoch", c.epoch, "expected at most", c.epochs);
+  if (c.step >= steps) bad("step", c.step, "expected below", steps);
+  if (c.step && c.epoch == c.epochs) bad("step", c.step, "of the epoch after the last,", c.epochs);
+  if (c.seen != c.step * c.batch) bad("examples seen", c.seen, "expected", c.step * c.batch);
+  if (c.correct > c.seen) bad("correct", c.correct, "expected at most", c.seen);
+  if (c.best_epoch > c.epoch || (c.epoch && !c.best_epoch)) bad("best epoch", c.best_epoch, "expected 1 to", c.epoch);
+  for (double value : {c.loss_sum, c.seconds, c.best_loss})
+    if (!std::isfinite(value)) throw InputError(fmt::format("{}: damaged checkpoint: a sum is {}, expected a number", file, value));
+}
+
 void check_resumed(Checkpoint &c, const TrainOptions &options, const Dataset &data) {
   keep("batch", options.batch, c.batch);
   keep("seed", options.seed, c.seed);
@@ -89,7 +106,7 @@ public:
 
   TrainResult run(bool resumed) {
     if (resumed) {
-      net_.load(at_.net);
+      net_.load(at_.net, folder_.last());
       history_ = read_metrics(folder_.metrics(), at_.epoch);
       write_metrics(folder_.metrics(), history_);
     } else {
@@ -258,6 +275,7 @@ TrainResult train(const cnnc_model &model, const std::string &model_text, const 
     throw SystemError(fmt::format("{}: nothing to resume: last.ckpt is missing", options.folder));
   Checkpoint start = read_checkpoint(folder.last());
   check_model(start, model, folder.last());
+  check_place(start, folder.last());
   if (options.data) start.data = absolute_spec(*options.data);
   const Dataset data = load_dataset(start.data, Part::train, model);
   check_resumed(start, options, data);

@@ -46,7 +46,7 @@ const Kernel *KernelSet::find(const std::string &text) const {
 const Kernel &KernelSet::add(const std::string &what, const std::string &text, Pipeline pipeline, std::vector<Halide::Argument> arguments,
                              bool aligned_output) {
   by_text_[text] = kernels_.size();
-  kernels_.push_back({fmt::format("{}_k{}_{}", prefix_, kernels_.size(), what), text, pipeline, std::move(arguments), aligned_output});
+  kernels_.push_back({fmt::format("{}_k{}_{}", prefix_, kernels_.size(), what), text, pipeline, std::move(arguments), false, aligned_output});
   return kernels_.back();
 }
 
@@ -230,6 +230,7 @@ KernelCall KernelSet::update(const Plan &plan, const std::string &name, const st
     f.compute_root();
   out.update().vectorize(x, lanes_);
   call.kernel = add(name, "update\n", Pipeline(out), {partials, number}).name;
+  kernels_.back().in_place = true;
   return call;
 }
 

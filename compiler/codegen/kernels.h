@@ -28,6 +28,7 @@ struct Kernel {
   std::string text; // the nodes that it computes, with canonical names: equal texts are one kernel
   Halide::Pipeline pipeline;
   std::vector<Halide::Argument> arguments;
+  bool in_place = false;      // several outputs that are inputs as well
   bool aligned_output = true; // to 64 bytes; what is read of it again is not more aligned than that
 };
 

@@ -31,6 +31,9 @@ using llvm::ConstantInt;
 
 [[noreturn]] void fault(const std::string &what) { throw GraphError{"code generation: " + what}; }
 
+const char *baseline(Arch arch) { return arch == Arch::X86 ? "x86-64" : arch == Arch::Arm ? "generic" : "generic-rv64"; }
+
+// For the least machine of the architecture: each function says what it is compiled for.
 std::unique_ptr<llvm::TargetMachine> machine(const MachineTarget &t) {
   static const bool ready = [] {
     llvm::InitializeAllTargetInfos();
@@ -46,7 +49,9 @@ std::unique_ptr<llvm::TargetMachine> machine(const MachineTarget &t) {
   if (!target)
     fault(error);
   llvm::TargetOptions options; // products and sums fuse where an instruction says `contract`, nothing else is relaxed
-  std::unique_ptr<llvm::TargetMachine> m(target->createTargetMachine(t.triple, t.cpu, t.features, options, llvm::Reloc::PIC_,
+  if (t.arch == Arch::Riscv)
+    options.MCOptions.ABIName = "lp64d";
+  std::unique_ptr<llvm::TargetMachine> m(target->createTargetMachine(t.triple, baseline(t.arch), t.features, options, llvm::Reloc::PIC_,
                                                                      llvm::None, llvm::CodeGenOpt::Default));
   if (!m)
     fault("no machine for " + t.triple);
@@ -156,6 +161,7 @@ void define_plan(llvm::Module &m, const LibraryParts &parts, const ModelInfo &in
     starts.push_back(s.done());
   }
   w.pointer(starts.empty() ? nullptr : array_of(m, starts, "starts"));
+  w.integer(parts.target.cpu_needs);
   g->setInitializer(w.done());
   g->setConstant(true);
 }
@@ -299,7 +305,7 @@ void evaluate_bytes(const llvm::Module &hooks, ModelInfo &info) {
 }
 
 // The body of a routine: each kernel with the addresses of its buffers.
-void define_routine(llvm::Module &m, const Routine &r, const std::map<std::string, const Kernel *> &kernels, int lanes) {
+void define_routine(llvm::Module &m, const Routine &r, const std::map<std::string, const Kernel *> &kernels) {
   llvm::Function *f = m.getFunction("cnnc_" + r.name);
   if (!f || !f->isDeclaration())
     fault("the hooks do not call cnnc_" + r.name);
@@ -354,141 +360,173 @@ void define_routine(llvm::Module &m, const Routine &r, const std::map<std::strin
     b.CreateCall(kernel, arguments);
   }
   b.CreateRetVoid();
-  (void)lanes;
 }
 
-// lenet_train_step(net, images, ...) is the hook with the kind of pixels put in.
-void define_pixel_variants(llvm::Module &m, const std::string &prefix, const char *name, bool public_name) {
-  if (!public_name)
-    return;
-  llvm::Function *hook = m.getFunction(std::string("cnnc_hook_") + name);
-  auto *type = hook->getFunctionType();
-  std::vector<llvm::Type *> parameters;
-  for (unsigned i = 0; i < type->getNumParams(); i++)
-    if (i != 2)
-      parameters.push_back(type->getParamType(i));
-  for (int u8 : {0, 1}) {
-    auto *f = llvm::Function::Create(llvm::FunctionType::get(type->getReturnType(), parameters, false), llvm::GlobalValue::ExternalLinkage,
-                                     prefix + "_" + name + (u8 ? "_u8" : ""), m);
-    llvm::IRBuilder<> b(llvm::BasicBlock::Create(m.getContext(), "", f));
-    std::vector<llvm::Value *> arguments;
-    for (unsigned i = 0; i < f->arg_size(); i++) {
-      if (i == 2)
-        arguments.push_back(b.getInt32(uint32_t(u8)));
-      arguments.push_back(f->getArg(i));
-    }
-    b.CreateRet(b.CreateCall(hook, arguments));
-  }
-}
 } // namespace
+
+struct LibraryModule::Variant {
+  std::unique_ptr<llvm::Module> module;
+  uint32_t cpu_needs;
+};
 
 LibraryModule::LibraryModule() : context_(std::make_unique<llvm::LLVMContext>()) {}
 LibraryModule::~LibraryModule() = default;
 
-void LibraryModule::begin(const LibraryParts &parts, ModelInfo &info) {
-  std::string_view bytes = embedded_hooks(info.f64);
-  auto parsed = llvm::parseBitcodeFile(llvm::MemoryBufferRef(llvm::StringRef(bytes.data(), bytes.size()), "hooks"), *context_);
+namespace {
+std::unique_ptr<llvm::Module> read_bitcode(std::string_view bytes, llvm::LLVMContext &context) {
+  auto parsed = llvm::parseBitcodeFile(llvm::MemoryBufferRef(llvm::StringRef(bytes.data(), bytes.size()), "embedded"), context);
   if (!parsed)
     fault(llvm::toString(parsed.takeError()));
-  module_ = std::move(*parsed);
-  auto m = machine(parts.target);
-  module_->setTargetTriple(parts.target.triple);
-  module_->setDataLayout(m->createDataLayout());
-  module_->setModuleIdentifier(info.name);
-  module_->setSourceFileName(info.name);
-  define_plan(*module_, parts, info);
-  define_model(*module_, info);
-  evaluate_bytes(*module_, info);
+  return std::move(*parsed);
 }
 
-void LibraryModule::finish(const LibraryParts &parts, const ModelInfo &info, const Halide::Module &kernels) {
-  auto m = machine(parts.target);
+// The only freedom taken with floating point: products and sums of kernels may fuse.
+void settle_floats(llvm::Instruction &i, bool is_kernel) {
+  if (!llvm::isa<llvm::FPMathOperator>(i))
+    return;
+  i.setFastMathFlags(llvm::FastMathFlags());
+  if (is_kernel)
+    i.setHasAllowContract(true);
+  i.setMetadata(llvm::LLVMContext::MD_fpmath, nullptr);
+}
+
+// Halide takes the address of a masked vector, and what is read of an output again, to be aligned as its own memory is.
+void settle_alignment(llvm::Instruction &i, const Kernel &kernel) {
+  if (auto *call = llvm::dyn_cast<llvm::IntrinsicInst>(&i)) {
+    unsigned place = call->getIntrinsicID() == llvm::Intrinsic::masked_load ? 1 : call->getIntrinsicID() == llvm::Intrinsic::masked_store ? 2 : 0;
+    if (place)
+      call->setArgOperand(place, ConstantInt::get(llvm::Type::getInt32Ty(i.getContext()), 4));
+    return;
+  }
+  const llvm::Value *p = llvm::getLoadStorePointerOperand(&i);
+  if (kernel.aligned_output || !p || llvm::isa<llvm::AllocaInst>(llvm::getUnderlyingObject(p)))
+    return;
+  if (auto *load = llvm::dyn_cast<llvm::LoadInst>(&i))
+    load->setAlignment(llvm::Align(4));
+  else
+    llvm::cast<llvm::StoreInst>(i).setAlignment(llvm::Align(4));
+}
+
+void settle_functions(llvm::Module &m, const LibraryParts &parts, const std::map<std::string, const Kernel *> &kernels) {
+  for (llvm::Function &f : m) {
+    if (f.isDeclaration())
+      continue;
+    f.setLinkage(llvm::GlobalValue::InternalLinkage);
+    std::string name = f.getName().str();
+    auto kernel = kernels.find(name);
+    // Kernels and what calls them are for the target's vectors; what may run first is for any machine.
+    bool vectors = kernel != kernels.end();
+    for (const Routine &r : parts.routines)
+      vectors = vectors || name == "cnnc_" + r.name;
+    for (const char *a : {"target-cpu", "target-features", "tune-cpu", "prefer-vector-width", "min-legal-vector-width"})
+      f.removeFnAttr(a);
+    f.addFnAttr("target-cpu", vectors ? parts.target.cpu : baseline(parts.target.arch));
+    if (!parts.target.features.empty())
+      f.addFnAttr("target-features", parts.target.features);
+    f.addFnAttr("frame-pointer", "none");
+    if (kernel != kernels.end()) {
+      f.addFnAttr(llvm::Attribute::NoUnwind);
+      f.addFnAttr(llvm::Attribute::NoInline); // a routine's stack is its largest kernel's and not their sum
+    }
+    for (llvm::BasicBlock &block : f)
+      for (llvm::Instruction &i : block) {
+        settle_floats(i, kernel != kernels.end());
+        if (kernel != kernels.end())
+          settle_alignment(i, *kernel->second);
+      }
+  }
+}
+} // namespace
+
+void LibraryModule::begin_variant(const LibraryParts &parts, ModelInfo &info) {
+  auto m = read_bitcode(embedded_hooks(parts.target.arch, info.f64), *context_);
+  m->setTargetTriple(parts.target.triple);
+  m->setDataLayout(machine(parts.target)->createDataLayout());
+  m->setModuleIdentifier(info.name);
+  m->setSourceFileName(info.name);
+  define_plan(*m, parts, info);
+  define_model(*m, info);
+  evaluate_bytes(*m, info);
+  variants_.push_back({std::move(m), parts.target.cpu_needs});
+}
+
+void LibraryModule::finish_variant(const LibraryParts &parts, const Halide::Module &kernels) {
+  llvm::Module &module = *variants_.back().module;
   std::unique_ptr<llvm::Module> compiled = Halide::compile_module_to_llvm_module(kernels, *context_);
-  compiled->setTargetTriple(module_->getTargetTriple());
-  compiled->setDataLayout(module_->getDataLayout());
+  compiled->setTargetTriple(module.getTargetTriple());
+  compiled->setDataLayout(module.getDataLayout());
   for (const char *flags : {"llvm.module.flags", "llvm.ident"})
     if (auto *n = compiled->getNamedMetadata(flags))
       compiled->eraseNamedMetadata(n);
   std::map<std::string, const Kernel *> by_name;
   for (const Kernel &k : parts.kernels)
     by_name[k.name] = &k;
-  if (llvm::Linker::linkModules(*module_, std::move(compiled)))
+  if (llvm::Linker::linkModules(module, std::move(compiled)))
     fault("the kernels and the hooks do not link");
   for (const Routine &r : parts.routines)
-    define_routine(*module_, r, by_name, info.lanes);
+    define_routine(module, r, by_name);
+  settle_functions(module, parts, by_name);
+  for (llvm::GlobalVariable &g : module.globals())
+    if (!g.isDeclaration() && !g.hasPrivateLinkage())
+      g.setLinkage(llvm::GlobalValue::InternalLinkage);
+  auto *table = module.getNamedGlobal("cnnc_the_model");
+  table->setLinkage(llvm::GlobalValue::ExternalLinkage);
+  table->setName(fmt::format("cnnc_variant_{}", variants_.size() - 1));
+}
+
+void LibraryModule::finish(const MachineTarget &target, const ModelInfo &info) {
+  module_ = read_bitcode(embedded_dispatch(target.arch), *context_);
+  module_->setTargetTriple(target.triple);
+  module_->setDataLayout(variants_[0].module->getDataLayout());
+  module_->setModuleIdentifier(info.name);
+  module_->setSourceFileName(info.name);
+  auto *i32 = llvm::Type::getInt32Ty(*context_);
+  std::vector<Constant *> tables, needs;
+  for (Variant &v : variants_) {
+    std::string name = fmt::format("cnnc_variant_{}", tables.size());
+    needs.push_back(ConstantInt::get(i32, v.cpu_needs));
+    if (llvm::Linker::linkModules(*module_, std::move(v.module)))
+      fault("the variants do not link");
+    tables.push_back(module_->getNamedGlobal(name));
+  }
+  auto define = [&](const char *name, const std::vector<Constant *> &items) {
+    llvm::GlobalVariable *declared = module_->getNamedGlobal(name);
+    if (!declared)
+      fault(std::string("the dispatcher lacks ") + name);
+    auto *element = llvm::cast<llvm::ArrayType>(declared->getValueType())->getElementType();
+    std::vector<Constant *> cast;
+    for (Constant *c : items)
+      cast.push_back(c->getType()->isPointerTy() ? llvm::ConstantExpr::getPointerCast(c, element) : c);
+    declared->replaceAllUsesWith(llvm::ConstantExpr::getPointerCast(array_of(*module_, cast, "variants"), declared->getType()));
+    declared->eraseFromParent();
+  };
+  define("cnnc_variants", tables);
+  define("cnnc_variant_needs", needs);
+  auto *count = module_->getNamedGlobal("cnnc_variant_count");
+  count->setInitializer(ConstantInt::get(i32, tables.size()));
+  count->setConstant(true);
 
   // lenet_init and its like; the rest is internal.
-  for (const char *name : {"train_step", "gradients", "evaluate"})
-    define_pixel_variants(*module_, info.name, name, info.trains);
-  define_pixel_variants(*module_, info.name, "predict", true);
-  auto *model = module_->getNamedGlobal("cnnc_the_model");
-  auto *table = llvm::Function::Create(llvm::FunctionType::get(model->getType(), false), llvm::GlobalValue::ExternalLinkage,
-                                       info.name + "_model", *module_);
-  llvm::IRBuilder<> b(llvm::BasicBlock::Create(*context_, "", table));
-  b.CreateRet(model);
-  std::map<std::string, bool> public_hooks = {{"init", info.trains}, {"init_inference", true}, {"destroy", true},
-                                              {"save_size", true},   {"save", true},           {"load", true}};
-  for (const auto &[name, wanted] : public_hooks)
-    if (wanted)
-      module_->getFunction("cnnc_hook_" + name)->setName(info.name + "_" + name);
-  std::string prefix = info.name + "_";
+  for (llvm::GlobalVariable &g : module_->globals())
+    if (!g.isDeclaration() && !g.hasPrivateLinkage())
+      g.setLinkage(llvm::GlobalValue::InternalLinkage);
+  const std::string prefix = "cnnc_public_";
   for (llvm::Function &f : *module_) {
     if (f.isDeclaration())
       continue;
     std::string name = f.getName().str();
-    bool is_kernel = by_name.count(name) != 0, wanted = name.compare(0, prefix.size(), prefix) == 0 && !is_kernel;
-    for (const auto &[kernel, _] : by_name)
-      wanted = wanted && name != kernel + "_argv" && name != kernel + "_metadata";
-    f.setLinkage(wanted ? llvm::GlobalValue::ExternalLinkage : llvm::GlobalValue::InternalLinkage);
-    // Kernels and what calls them are for the target's vectors; what may run first is for any machine.
-    bool vectors = is_kernel;
-    for (const Routine &r : parts.routines)
-      vectors = vectors || name == "cnnc_" + r.name;
-    for (const char *a : {"target-cpu", "target-features", "tune-cpu", "prefer-vector-width", "min-legal-vector-width"})
-      f.removeFnAttr(a);
-    f.addFnAttr("target-cpu", vectors ? parts.target.cpu : "x86-64");
-    if (vectors)
-      f.addFnAttr("tune-cpu", parts.target.cpu);
-    f.addFnAttr("frame-pointer", "none");
-    if (is_kernel) {
-      f.addFnAttr(llvm::Attribute::NoUnwind);
-      f.addFnAttr(llvm::Attribute::NoInline); // a routine's stack is its largest kernel's and not their sum
-    }
-    // The only freedom taken with floating point: products and sums may fuse.
-    llvm::FastMathFlags contract;
-    contract.setAllowContract(true);
-    for (llvm::BasicBlock &block : f)
-      for (llvm::Instruction &i : block) {
-        // Halide takes what is read of an output to be aligned as its own memory is.
-        if (is_kernel && !by_name.at(name)->aligned_output) {
-          const llvm::Value *p = llvm::getLoadStorePointerOperand(&i);
-          if (p && !llvm::isa<llvm::AllocaInst>(llvm::getUnderlyingObject(p))) {
-            if (auto *load = llvm::dyn_cast<llvm::LoadInst>(&i))
-              load->setAlignment(llvm::Align(4));
-            else
-              llvm::cast<llvm::StoreInst>(i).setAlignment(llvm::Align(4));
-          }
-        }
-        // Halide takes the address of a masked vector to be aligned, whatever the buffer's alignment is.
-        if (auto *call = llvm::dyn_cast<llvm::IntrinsicInst>(&i)) {
-          unsigned place = call->getIntrinsicID() == llvm::Intrinsic::masked_load ? 1 : call->getIntrinsicID() == llvm::Intrinsic::masked_store ? 2 : 0;
-          if (place)
-            call->setArgOperand(place, ConstantInt::get(llvm::Type::getInt32Ty(*context_), 4));
-        }
-        if (llvm::isa<llvm::FPMathOperator>(i)) {
-          i.setFastMathFlags(llvm::FastMathFlags());
-          if (is_kernel)
-            i.copyFastMathFlags(contract);
-          i.setMetadata(llvm::LLVMContext::MD_fpmath, nullptr);
-        }
-      }
+    bool is_public = name.compare(0, prefix.size(), prefix) == 0;
+    std::string call = is_public ? name.substr(prefix.size()) : "";
+    bool training = call == "init" || call.compare(0, 10, "train_step") == 0 || call.compare(0, 9, "gradients") == 0 || call.compare(0, 8, "evaluate") == 0;
+    f.setLinkage(is_public && (info.trains || !training) ? llvm::GlobalValue::ExternalLinkage : llvm::GlobalValue::InternalLinkage);
+    if (is_public)
+      f.setName(info.name + "_" + call);
+    if (!target.features.empty())
+      f.addFnAttr("target-features", target.features);
   }
-  for (llvm::GlobalVariable &g : module_->globals())
-    if (!g.isDeclaration())
-      g.setLinkage(g.hasPrivateLinkage() ? llvm::GlobalValue::PrivateLinkage : llvm::GlobalValue::InternalLinkage);
   if (llvm::verifyModule(*module_, &llvm::errs()))
     fault("LLVM refuses the module");
-  optimise(*module_, m.get());
+  optimise(*module_, machine(target).get());
 }
 
 std::string LibraryModule::text() const {

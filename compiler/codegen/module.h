@@ -26,19 +26,24 @@ struct LibraryParts {
   std::vector<Kernel> kernels;
 };
 
+// A library: one variant for each target, and the public functions that choose among them.
 class LibraryModule {
 public:
   LibraryModule();
   ~LibraryModule();
-  // The hooks and the constants; fills in info.train_bytes and info.infer_bytes.
-  void begin(const LibraryParts &parts, ModelInfo &info);
-  // Links the kernels, writes the routines that call them, names the public functions, and optimises.
-  void finish(const LibraryParts &parts, const ModelInfo &info, const Halide::Module &kernels);
+  // The hooks and the constants of one more variant; fills in info.train_bytes and info.infer_bytes.
+  void begin_variant(const LibraryParts &parts, ModelInfo &info);
+  // Links the variant's kernels and writes the routines that call them.
+  void finish_variant(const LibraryParts &parts, const Halide::Module &kernels);
+  // Links the variants and the public functions, and optimises.
+  void finish(const MachineTarget &target, const ModelInfo &info);
   std::string text() const; // LLVM's assembly language
   std::string emit(const MachineTarget &target, bool assembly);
 
 private:
+  struct Variant;
   std::unique_ptr<llvm::LLVMContext> context_;
+  std::vector<Variant> variants_;
   std::unique_ptr<llvm::Module> module_;
 };
 

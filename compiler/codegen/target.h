@@ -2,6 +2,9 @@
 #pragma once
 
 #include <string>
+#include <vector>
+
+#include "codegen/embedded.h"
 
 namespace cnnc {
 
@@ -11,13 +14,18 @@ struct MachineTarget {
   std::string cpu, features;
   std::string compiler_flags; // of g++ and clang++ for the C++ output
   Halide::Target halide;
+  Arch arch = Arch::X86;
+  uint32_t cpu_needs = 0; // bits of runtime/hooks/cpu.c
   int vector_bytes = 16; // of one register
   int registers = 16;
+  bool vectors = true;   // false: a vector of 16 bytes is four registers
   // Accumulators of a register tile: what is left for operands is enough to load ahead.
-  int accumulators() const { return registers == 32 ? 26 : 12; }
+  int accumulators() const { return !vectors ? 6 : registers == 32 ? 26 : 12; }
 };
 
 // Throws TargetError, which lists the names there are.
 MachineTarget machine_target(const std::string &name);
+// "a,b,c": of one architecture, the most demanding first.
+std::vector<MachineTarget> machine_targets(const std::string &names);
 
 } // namespace cnnc

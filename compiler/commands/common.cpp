@@ -92,12 +92,16 @@ Overrides overrides_of(const std::map<std::string, std::string> &kept, const std
 Graph build_model(const Source &source, const Overrides &overrides) {
   Diagnostics diagnostics(source);
   std::optional<Graph> graph = build_graph(source, overrides, diagnostics);
-  if (!graph || diagnostics.failed())
-    throw ModelError{diagnostics.text()};
-  return std::move(*graph);
+  if (graph && !diagnostics.failed())
+    return std::move(*graph);
+  // The command line is at fault where the text by itself is well.
+  Diagnostics alone(source);
+  const bool well = !kept(overrides).empty() && build_graph(source, Overrides(), alone) && !alone.failed();
+  throw ModelError{diagnostics.text(), well ? kUsage : kInput};
 }
 
-Source read_model(const std::string &file) { return Source(file, read_text(file)); }
+// The front end has a limit of its own, and its message is the better one; this one only guards the memory.
+Source read_model(const std::string &file) { return Source(file, read_text(file, uint64_t(1) << 30)); }
 
 const cnnc_model *load_model(const Source &source, const Overrides &overrides) {
   const Compiled compiled = compile(build_model(source, overrides), CompileOptions());

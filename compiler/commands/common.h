@@ -15,9 +15,11 @@ namespace cnnc::commands {
 
 enum ExitCode { kDone = 0, kInput = 1, kUsage = 2, kSystem = 3, kInternal = 70, kInterrupted = 130 };
 
-// Errors in the text of a model, as Diagnostics::text() gives them: printed as they are, exit code 1.
+// Errors in the text of a model, or in what the command line changes of it, as Diagnostics::text() gives them:
+// printed as they are.
 struct ModelError {
   std::string text;
+  int exit_code;
 };
 
 // What a chosen command does once the command line is parsed; returns the exit code.

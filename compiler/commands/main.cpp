@@ -84,7 +84,7 @@ int main(int argc, char **argv) {
     return code;
   } catch (const ModelError &e) {
     fmt::print(stderr, "{}", e.text);
-    return kInput;
+    return e.exit_code;
   } catch (const TargetError &e) {
     return fail(kUsage, e.message);
   } catch (const runtime::Error &e) {

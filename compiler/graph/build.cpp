@@ -1,7 +1,8 @@
-// From the syntax tree to the forward graph. What can be checked without the shapes of a broken layer is checked, so
-// that one run reports every independent error.
+// From the syntax tree to the forward graph: names, arguments, shapes and initial values. What depends on something
+// wrong is poisoned (kNoValue) and says nothing of shapes, so that one run reports each independent error once.
 #include "graph/build.h"
 
+#include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
 #include <set>
@@ -15,673 +16,850 @@ namespace cnnc {
 namespace {
 using syntax::Expression;
 using syntax::Statement;
+using syntax::suggestion;
 
-constexpr int64_t kMostElements = int64_t(1) << 26; // of a value; times 16 lanes it is still a 32-bit index
-constexpr int64_t kMostBatch = int64_t(1) << 20;
+constexpr int64_t kMostElements = 1 << 26; // of a tensor; times 16 lanes it is still a 32-bit index
+constexpr int64_t kMostDimensions = 4;
+constexpr int64_t kMostBatch = 1 << 20;
+constexpr int64_t kMostWindow = 1 << 15; // rows or columns of a kernel, stride or padding: fans stay below 2^63
+constexpr int64_t kMostClasses = 65536;
+constexpr size_t kMostNameLength = 64;
+constexpr size_t kMostBytes = 1 << 26; // of the text; the command reads no larger file
 
-struct Initialiser {
-  std::string name = "xavier_uniform";
-  double a = 0, b = 0;
+// Keywords of C and C++, and names that programs or their compilers have already.
+const char *const kReservedNames[] = {
+    "alignas", "alignof", "and", "and_eq", "asm", "auto", "bitand", "bitor", "bool", "break", "case", "catch", "char",
+    "char8_t", "char16_t", "char32_t", "class", "co_await", "co_return", "co_yield", "compl", "concept", "const",
+    "const_cast", "consteval", "constexpr", "constinit", "continue", "decltype", "default", "delete", "do", "double",
+    "dynamic_cast", "else", "enum", "errno", "explicit", "export", "extern", "false", "float", "for", "friend", "goto",
+    "if", "inline", "int", "int8_t", "int16_t", "int32_t", "int64_t", "linux", "long", "main", "mutable", "namespace",
+    "new", "noexcept", "not", "not_eq", "nullptr", "operator", "or", "or_eq", "private", "protected", "ptrdiff_t",
+    "public", "register", "reinterpret_cast", "requires", "restrict", "return", "short", "signed", "size_t", "sizeof",
+    "static", "static_assert", "static_cast", "std", "struct", "switch", "template", "this", "thread_local", "throw",
+    "true", "try", "typedef", "typeid", "typename", "typeof", "typeof_unqual", "uint8_t", "uint16_t", "uint32_t",
+    "uint64_t", "union", "unix", "unsigned", "using", "virtual", "void", "volatile", "wchar_t", "while", "xor",
+    "xor_eq"};
+
+const std::map<std::string, std::vector<Argument>> &init_schemes() {
+  static const std::map<std::string, std::vector<Argument>> all = {
+      {"xavier_uniform", {}},
+      {"xavier_normal", {}},
+      {"he_uniform", {}},
+      {"he_normal", {}},
+      {"uniform", {{"a", Argument::Number, true, true}, {"b", Argument::Number, true, true}}},
+      {"constant", {{"c", Argument::Number, true, true}}}};
+  return all;
+}
+
+// The ranges of the optimizers' arguments, as a float sees them.
+struct Range {
+  const char *argument, *expected;
+  bool (*holds)(float);
 };
+const Range kRanges[] = {
+    {"lr", "a number above 0", [](float v) { return v > 0; }},
+    {"epsilon", "a number above 0", [](float v) { return v > 0; }},
+    {"momentum", "a number from 0 to below 1", [](float v) { return v >= 0 && v < 1; }},
+    {"beta1", "a number from 0 to below 1", [](float v) { return v >= 0 && v < 1; }},
+    {"beta2", "a number from 0 to below 1", [](float v) { return v >= 0 && v < 1; }},
+    {"weight_decay", "a number of at least 0", [](float v) { return v >= 0; }}};
 
-// What an argument of a form looks like, for messages.
+template <class T> std::vector<std::string> names_of(const std::vector<T> &all) {
+  std::vector<std::string> names;
+  for (const T &t : all)
+    names.push_back(t.name);
+  return names;
+}
+
+std::string counted(int64_t n, const std::string &what) {
+  return fmt::format("{} {}{}", n == 0 ? "no" : std::to_string(n), what, n == 1 ? "" : "s");
+}
+
+// False where the product is above what is supported.
+bool fits(const std::vector<int64_t> &dims) {
+  int64_t n = 1;
+  for (int64_t d : dims)
+    if (__builtin_mul_overflow(n, d, &n) || n > kMostElements)
+      return false;
+  return true;
+}
+
+bool whole_number(const Expression &e) { return e.kind == Expression::Number && e.whole; }
+// What a double cannot hold exactly is beyond every range.
+int64_t integer_of(const Expression &e) { return int64_t(std::clamp(e.number, -0x1p60, 0x1p60)); }
+
 const char *form_text(Argument::Form form) {
   switch (form) {
   case Argument::Integer: return "a whole number";
   case Argument::Number: return "a number";
   case Argument::Boolean: return "true or false";
-  case Argument::Pair: return "a whole number or (height, width)";
-  case Argument::Padding: return "a whole number, (height, width), (top, bottom, left, right) or same";
-  case Argument::Values: return "a list of numbers";
+  case Argument::Pair: return "a number or (height, width)";
+  case Argument::Padding: return "a number, (height, width), (top, bottom, left, right) or same";
+  case Argument::Values: return "a number or a nested list of numbers";
   case Argument::Name: return "a name";
   }
   return "";
 }
 
-bool is_reserved_in_c(const std::string &name) {
-  static const std::set<std::string> words = {
-      "alignas", "alignof", "and", "and_eq", "asm", "auto", "bitand", "bitor", "bool", "break", "case", "catch", "char", "char16_t",
-      "char32_t", "char8_t", "class", "co_await", "co_return", "co_yield", "compl", "concept", "const", "const_cast", "consteval",
-      "constexpr", "constinit", "continue", "decltype", "default", "delete", "do", "double", "dynamic_cast", "else", "enum",
-      "explicit", "export", "extern", "false", "float", "for", "friend", "goto", "if", "inline", "int", "long", "main", "mutable",
-      "namespace", "new", "noexcept", "not", "not_eq", "nullptr", "operator", "or", "or_eq", "private", "protected", "public",
-      "register", "reinterpret_cast", "requires", "restrict", "return", "short", "signed", "sizeof", "static", "static_assert",
-      "static_cast", "std", "struct", "switch", "template", "this", "thread_local", "throw", "true", "try", "typedef", "typeid",
-      "typename", "union", "unsigned", "using", "virtual", "void", "volatile", "wchar_t", "while", "xor", "xor_eq"};
-  return words.count(name) != 0;
+// A text and its diagnostics: the file's, or the command line's.
+struct Place {
+  const Source &source;
+  Diagnostics &diagnostics;
+
+  std::string text(Location where) const { return source.text(where); }
+  std::string callee(const Expression &call) const { return text(call.callee_where()); }
+  // An expression on one line, cut where it is long
+  std::string shown(const Expression &e) const {
+    std::string s = text({e.where.offset, std::min<uint32_t>(e.where.length, 200)});
+    s.erase(std::remove_if(s.begin(), s.end(), [](char c) { return c == '\n' || c == '\r'; }), s.end());
+    return escaped(s, 40);
+  }
+  bool has_form(const Expression &e, Argument::Form form) const {
+    auto is = [&](const char *word) { return e.kind == Expression::Name && text(e.where) == word; };
+    auto whole_numbers = [&](size_t n) {
+      return e.kind == Expression::Tuple && e.items.size() == n &&
+             std::all_of(e.items.begin(), e.items.end(), whole_number);
+    };
+    switch (form) {
+    case Argument::Integer: return whole_number(e);
+    case Argument::Number: return e.kind == Expression::Number;
+    case Argument::Boolean: return is("true") || is("false");
+    case Argument::Pair: return whole_number(e) || whole_numbers(2);
+    case Argument::Padding: return whole_number(e) || whole_numbers(2) || whole_numbers(4) || is("same");
+    case Argument::Values: return e.kind == Expression::List || e.kind == Expression::Number;
+    case Argument::Name: return e.kind == Expression::Name;
+    }
+    return false;
+  }
+};
+
+// What a call gives for its schema; of the arguments only those of the right form.
+struct Bound {
+  std::string name;
+  Location where;
+  std::vector<const Expression *> inputs;
+  std::map<std::string, const Expression *> arguments;
+  bool failed = false;
+  const Expression *find(const std::string &argument) const {
+    auto it = arguments.find(argument);
+    return it == arguments.end() ? nullptr : it->second;
+  }
+};
+
+// The first positional arguments that are names or calls are the inputs.
+Bound match(const Place &place, const Expression &call, const std::vector<Argument> &schema, int inputs) {
+  Bound b;
+  b.name = place.callee(call);
+  b.where = call.where;
+  auto fail = [&](Diag kind, Location where, std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), b.name);
+    place.diagnostics.report(kind, where, arguments);
+    b.failed = true;
+  };
+  std::vector<const Argument *> positional;
+  for (const Argument &a : schema)
+    if (a.positional)
+      positional.push_back(&a);
+  std::map<std::string, Location> given; // right or wrong
+  size_t next = 0;
+  for (const Expression &e : call.items) {
+    const Argument *a = nullptr;
+    Location where = e.where;
+    if (e.keyword.length) {
+      where = e.keyword;
+      std::string key = place.text(where);
+      for (const Argument &candidate : schema)
+        if (candidate.name == key)
+          a = &candidate;
+      if (!a) {
+        fail(Diag::unknown_argument, where, {key, suggestion(key, names_of(schema), true)});
+        continue;
+      }
+    } else if ((e.kind == Expression::Name || e.kind == Expression::Call) && next == 0 && inputs > 0 &&
+               (int(b.inputs.size()) < inputs || positional.empty() || positional[0]->form != Argument::Name)) {
+      b.inputs.push_back(&e);
+      continue;
+    } else if (next < positional.size()) {
+      a = positional[next++];
+    } else {
+      fail(Diag::too_many_arguments, where, {counted(int64_t(positional.size()), "argument"), place.shown(e)});
+      continue;
+    }
+    auto [first, fresh] = given.emplace(a->name, where);
+    if (!fresh) {
+      fail(Diag::repeated_argument, where, {a->name});
+      place.diagnostics.note(first->second, "it is given here first");
+    } else if (!place.has_form(e, a->form)) {
+      fail(Diag::argument_form, e.where, {a->name, form_text(a->form), place.shown(e)});
+    } else {
+      b.arguments[a->name] = &e;
+    }
+  }
+  for (const Argument &a : schema)
+    if (a.required && !given.count(a.name))
+      fail(Diag::missing_argument, call.where, {a.name});
+  // The value above stands for a single input only.
+  int found = int(b.inputs.size());
+  if (found > inputs || (inputs > 1 && found < inputs))
+    fail(Diag::input_count, call.where, {counted(inputs, "input"), std::to_string(found)});
+  return b;
 }
 
-class Builder : public LayerBuilder {
-public:
-  Builder(const Source &source, const Overrides &overrides, Diagnostics &diagnostics)
-      : main_(source), overrides_(overrides), main_diagnostics_(diagnostics), source_(&source), diagnostics_(&diagnostics) {}
+// How parameters begin: the `init` statement. Fans count the kernel's area; the gain of Xavier's is 1.
+struct Init {
+  std::string scheme = "xavier_uniform";
+  double a = 0, b = 0;
 
-  std::optional<Graph> build() {
-    syntax::File file = syntax::parse(main_, main_diagnostics_);
-    graph_.nodes.reserve(file.statements.size() * 4 + 16);
-    collect_names(file);
-    headers(file);
-    for (const Statement &s : file.statements)
-      if (s.kind == Statement::Layer)
-        layer_statement(s);
-    choose_output();
-    loss_and_optimizer();
-    if (main_diagnostics_.failed())
-      return std::nullopt;
-    verify(graph_, "build");
-    return std::move(graph_);
+  Attributes attributes(int64_t fan_in, int64_t fan_out) const {
+    double in = double(fan_in), both = in + double(fan_out);
+    auto make = [](const char *kind, double a, double b) {
+      return Attributes{{"init", std::string(kind)}, {"a", a}, {"b", b}};
+    };
+    if (scheme == "xavier_uniform")
+      return make("uniform", -std::sqrt(6 / both), std::sqrt(6 / both));
+    if (scheme == "xavier_normal")
+      return make("normal", 0, std::sqrt(2 / both));
+    if (scheme == "he_uniform")
+      return make("uniform", -std::sqrt(6 / in), std::sqrt(6 / in));
+    if (scheme == "he_normal")
+      return make("normal", 0, std::sqrt(2 / in));
+    if (scheme == "uniform")
+      return make("uniform", a, b);
+    return {{"init", std::string("constant")}, {"a", a}};
+  }
+};
+
+// Names that the text does not give.
+class Names {
+public:
+  std::set<std::string> users; // names of values in the text, above or below
+  std::string number() { return std::to_string(next_++); }
+  void take_back() { next_--; } // the last number, for a value that takes the user's name
+  // "conv2", past those that the user gave to a value
+  std::string layer(const std::string &kind) {
+    std::string name;
+    do
+      name = kind + std::to_string(++counts_[kind]);
+    while (users.count(name));
+    return name;
   }
 
-  // LayerBuilder -------------------------------------------------------------------------------------------------
+private:
+  int64_t next_ = 0;
+  std::map<std::string, int64_t> counts_;
+};
+
+// One layer or loss. Getters report what is wrong with an argument and go on with the default.
+class CallBuilder : public LayerBuilder {
+public:
+  CallBuilder(const Place &place, Graph &g, Names &names, const Init &init, Bound bound, std::vector<ValueId> inputs,
+              std::string user_name)
+      : place_(place), graph_(g), names_(names), init_(init), bound_(std::move(bound)), inputs_(std::move(inputs)),
+        user_name_(std::move(user_name)), failed_(bound_.failed), poisoned_(inputs_.empty()) {
+    for (ValueId v : inputs_) {
+      poisoned_ |= v == kNoValue;
+      // Copies, since nodes move while the layer adds its own
+      dims_.push_back(v == kNoValue ? std::vector<int64_t>() : graph_[v].type.dims);
+    }
+  }
+
+  // Values that no parameter took
+  void check_used(const std::vector<Argument> &schema) {
+    for (const Argument &a : schema)
+      if (const Expression *e = bound_.find(a.name); e && a.form == Argument::Values && !used_.count(a.name))
+        fail(Diag::unused_values, e->where, {bound_.name, a.name});
+  }
+  void poison() { poisoned_ = true; }
+  bool failed() const { return failed_ || poisoned_; }
+
   Graph &graph() override { return graph_; }
-  ValueId input(int i) override { return inputs_.at(size_t(i)); }
-  const std::vector<int64_t> &input_dims(int i) override { return graph_[inputs_.at(size_t(i))].type.dims; }
-  bool has(const std::string &argument) override { return bound_.count(argument) != 0; }
+  ValueId input(int i) override { return i < int(inputs_.size()) ? inputs_[i] : kNoValue; }
+  const std::vector<int64_t> &input_dims(int i) override {
+    static const std::vector<int64_t> none;
+    return i < int(dims_.size()) ? dims_[i] : none;
+  }
+  bool has(const std::string &argument) override { return bound_.find(argument) != nullptr; }
 
   int64_t integer(const std::string &argument, int64_t fallback, int64_t min, int64_t max) override {
-    const Expression *e = find(argument);
-    return e ? whole(argument, *e, min, max, fallback) : fallback;
+    const Expression *e = bound_.find(argument);
+    return e && in_range(argument, *e, min, max) ? integer_of(*e) : fallback;
   }
   double number(const std::string &argument, double fallback) override {
-    const Expression *e = find(argument);
+    const Expression *e = bound_.find(argument);
     return e ? e->number : fallback;
   }
   bool boolean(const std::string &argument, bool fallback) override {
-    const Expression *e = find(argument);
-    return e ? text(e->where) == "true" : fallback;
+    const Expression *e = bound_.find(argument);
+    return e ? place_.text(e->where) == "true" : fallback;
   }
   std::string name(const std::string &argument, const std::string &fallback) override {
-    const Expression *e = find(argument);
-    return e ? text(e->where) : fallback;
+    const Expression *e = bound_.find(argument);
+    return e ? place_.text(e->where) : fallback;
   }
   std::vector<int64_t> pair(const std::string &argument, std::vector<int64_t> fallback, int64_t min) override {
-    const Expression *e = find(argument);
-    if (!e)
-      return fallback;
-    if (e->kind == Expression::Number) {
-      int64_t v = whole(argument, *e, min, 1 << 20, min);
-      return {v, v};
-    }
-    return {whole(argument, e->items[0], min, 1 << 20, min), whole(argument, e->items[1], min, 1 << 20, min)};
+    const Expression *e = bound_.find(argument);
+    std::vector<int64_t> v = e ? numbers(argument, *e, min) : fallback;
+    if (v.size() == 1)
+      v.push_back(v[0]);
+    return v.size() == 2 ? v : fallback;
   }
   std::vector<int64_t> padding(const std::string &argument, const std::vector<int64_t> &kernel) override {
-    const Expression *e = find(argument);
+    const Expression *e = bound_.find(argument);
     if (!e)
       return {0, 0, 0, 0};
-    if (e->kind == Expression::Name) { // same: stride 1 keeps the size; the larger half goes after
-      int64_t h = kernel[0] - 1, w = kernel[1] - 1;
-      return {h / 2, h - h / 2, w / 2, w - w / 2};
+    if (e->kind == Expression::Name) { // same: the smaller half before
+      int64_t rows = kernel[0] - 1, columns = kernel[1] - 1;
+      return {rows / 2, rows - rows / 2, columns / 2, columns - columns / 2};
     }
-    std::vector<int64_t> v;
-    if (e->kind == Expression::Number)
-      v.assign(4, whole(argument, *e, 0, 1 << 20, 0));
-    for (const Expression &item : e->items)
-      v.push_back(whole(argument, item, 0, 1 << 20, 0));
+    std::vector<int64_t> v = numbers(argument, *e, 0);
+    if (v.size() == 1)
+      v.push_back(v[0]);
     if (v.size() == 2)
-      v = {v[0], v[0], v[1], v[1]};
+      return {v[0], v[0], v[1], v[1]};
+    return v.size() == 4 ? v : std::vector<int64_t>{0, 0, 0, 0};
+  }
+
+  ValueId parameter(const std::string &suffix, const std::vector<int64_t> &dims, int64_t fan_in, int64_t fan_out,
+                    bool bias) override {
+    // `bias` itself is a flag of the layer, so that its values are `bias_values`.
+    std::string argument = bias ? suffix + "_values" : suffix;
+    const Expression *given = bound_.find(argument);
+    used_.insert(argument);
+    if (failed())
+      return kNoValue;
+    if (!fits(dims))
+      return fail(Diag::tensor_too_large, bound_.where,
+                  {bound_.name + ": the " + suffix, dims_text(dims, ", "), std::to_string(kMostElements)});
+    Attributes a = bias ? Attributes{{"init", std::string("constant")}, {"a", 0.0}} : init_.attributes(fan_in, fan_out);
+    if (given) {
+      std::vector<double> values;
+      if (!flatten(suffix, *given, dims, values))
+        return kNoValue;
+      a = {{"init", std::string("given")}, {"values", std::move(values)}};
+    }
+    a["dims"] = dims;
+    if (scope_.empty())
+      scope_ = user_name_.empty() ? names_.layer(bound_.name) : user_name_;
+    return append("parameter", {}, std::move(a), scope_ + "." + suffix);
+  }
+
+  ValueId add(const std::string &op, std::vector<ValueId> inputs, Attributes attributes) override {
+    if (failed() || std::count(inputs.begin(), inputs.end(), kNoValue))
+      return kNoValue;
+    // A label is called so, where no value of the user is.
+    const Op *definition = registry().op(op);
+    bool source = definition && (definition->traits & kSource) && !names_.users.count(op);
+    ValueId v = append(op, std::move(inputs), std::move(attributes), source ? op : names_.number());
+    if (v == kNoValue && !source)
+      names_.take_back();
     return v;
   }
 
-  ValueId parameter(const std::string &suffix, const std::vector<int64_t> &dims, int64_t fan_in, int64_t fan_out, bool bias) override {
-    if (failed_ || !fits(dims))
-      return kNoValue;
-    std::map<std::string, Attribute> a{{"dims", dims}};
-    const Expression *given = find(bias ? suffix + "_values" : suffix);
-    if (given) {
-      std::vector<double> values;
-      std::vector<int64_t> shape = list_shape(*given, bias ? suffix + "_values" : suffix, values);
-      if (failed_)
-        return kNoValue;
-      std::vector<int64_t> full = shape; // leading dimensions of one may be left out
-      while (full.size() < dims.size())
-        full.insert(full.begin(), 1);
-      if (full != dims) {
-        report(Diag::wrong_shape, given->where, {callee_, bias ? suffix + "_values" : suffix, dims_text(dims), dims_text(shape)});
-        return kNoValue;
-      }
-      a["init"] = std::string("given");
-      a["values"] = values;
-    } else if (bias) {
-      a["init"] = std::string("constant");
-      a["a"] = 0.0;
-    } else {
-      initialise(a, double(fan_in), double(fan_out));
+  ValueId error(const std::string &message) override {
+    if (!poisoned_) {
+      place_.diagnostics.report(Diag::layer, bound_.where, {message});
+      for (size_t i = 0; i < inputs_.size(); i++)
+        place_.diagnostics.note(graph_[inputs_[i]].location, (i ? "the other input is " : "input is ") + plain(inputs_[i]));
     }
-    if (prefix_.empty())
-      prefix_ = user_name_.empty() ? next_prefix() : user_name_;
-    return graph_.add("parameter", {}, a, prefix_ + "." + suffix, at_);
+    failed_ = true;
+    return kNoValue;
   }
 
-  ValueId add(const std::string &op, std::vector<ValueId> inputs, std::map<std::string, Attribute> attributes) override {
-    for (ValueId i : inputs)
-      failed_ = failed_ || i == kNoValue;
-    if (failed_)
-      return kNoValue;
+private:
+  Place place_;
+  Graph &graph_;
+  Names &names_;
+  const Init &init_;
+  Bound bound_;
+  std::vector<ValueId> inputs_;
+  std::vector<std::vector<int64_t>> dims_;
+  std::string user_name_, scope_; // scope_: what parameters are named after
+  std::set<std::string> used_;
+  bool failed_, poisoned_;
+
+  ValueId fail(Diag kind, Location where, const std::vector<std::string> &arguments) {
+    place_.diagnostics.report(kind, where, arguments);
+    failed_ = true;
+    return kNoValue;
+  }
+
+  // A node's text without its attributes
+  std::string plain(ValueId v) {
+    Attributes kept;
+    kept.swap(graph_[v].attributes);
+    std::string s = node_text(graph_, v);
+    kept.swap(graph_[v].attributes);
+    return s;
+  }
+
+  ValueId append(const std::string &op, std::vector<ValueId> inputs, Attributes attributes, const std::string &name) {
     try {
-      // A name that no text can give; the right one comes when the layer is whole.
-      ValueId v = graph_.add(op, inputs, std::move(attributes), fmt::format("?{}", graph_.nodes.size()), at_);
-      if (op == "label" && graph_[v].integer("classes") > 65536)
-        report(Diag::too_many_classes, at_, {callee_, std::to_string(graph_[v].integer("classes"))});
-      return fits(graph_[v].type.dims) ? v : kNoValue;
+      ValueId v = graph_.add(op, std::move(inputs), std::move(attributes), name, bound_.where);
+      if (fits(graph_[v].type.dims))
+        return v;
+      std::string dims = dims_text(graph_[v].type.dims, ", ");
+      graph_.nodes.pop_back();
+      return fail(Diag::tensor_too_large, bound_.where,
+                  {bound_.name + ": the result", dims, std::to_string(kMostElements)});
     } catch (const GraphError &e) {
       return error(e.message);
     }
   }
 
-  ValueId error(const std::string &message) override {
-    report(Diag::shape, at_, {message});
-    note_input();
-    return kNoValue;
+  bool in_range(const std::string &argument, const Expression &e, int64_t min, int64_t max) {
+    if (int64_t v = integer_of(e); v >= min && v <= max)
+      return true;
+    fail(Diag::out_of_range, e.where,
+         {bound_.name + ": " + argument, fmt::format("{} to {}", min, max), place_.shown(e)});
+    return false;
+  }
+  // Of one number or a tuple; empty where one is out of range
+  std::vector<int64_t> numbers(const std::string &argument, const Expression &e, int64_t min) {
+    std::vector<int64_t> v;
+    bool right = true;
+    auto take = [&](const Expression &item) {
+      right &= in_range(argument, item, min, kMostWindow);
+      v.push_back(integer_of(item));
+    };
+    if (e.kind == Expression::Number)
+      take(e);
+    for (const Expression &item : e.items)
+      take(item);
+    return right ? v : std::vector<int64_t>();
+  }
+
+  // A nested list's numbers in row order, if its shape is `dims`, leading ones left out or not
+  bool flatten(const std::string &suffix, const Expression &list, const std::vector<int64_t> &dims,
+               std::vector<double> &values) {
+    std::vector<int64_t> shape; // by the first list of each level
+    for (const Expression *e = &list; e->kind == Expression::List;) {
+      shape.push_back(int64_t(e->items.size()));
+      if (e->items.empty())
+        break;
+      e = &e->items[0];
+    }
+    if (!collect(suffix, list, shape, 0, values))
+      return false;
+    std::vector<int64_t> whole = shape;
+    if (whole.size() < dims.size())
+      whole.insert(whole.begin(), dims.size() - whole.size(), 1);
+    if (whole == dims)
+      return true;
+    fail(Diag::values_shape, list.where,
+         {bound_.name, suffix, dims_text(dims), shape.empty() ? "one number" : dims_text(shape)});
+    return false;
+  }
+  bool collect(const std::string &suffix, const Expression &e, const std::vector<int64_t> &shape, size_t depth,
+               std::vector<double> &values) {
+    bool leaf = depth == shape.size();
+    if (leaf && e.kind == Expression::Number) {
+      values.push_back(e.number);
+      return true;
+    }
+    if (!leaf && e.kind == Expression::List && int64_t(e.items.size()) == shape[depth])
+      return std::all_of(e.items.begin(), e.items.end(),
+                         [&](const Expression &item) { return collect(suffix, item, shape, depth + 1, values); });
+    std::string found = "'" + place_.shown(e) + "'";
+    if (e.kind == Expression::Number || e.kind == Expression::List) {
+      std::string expected = leaf ? "a number" : fmt::format("a list of {}", shape[depth]);
+      found = e.kind == Expression::List ? fmt::format("a list of {}", e.items.size()) : found;
+      fail(Diag::values_ragged, e.where, {bound_.name, suffix, expected, found});
+    } else {
+      fail(Diag::argument_form, e.where, {bound_.name, suffix, "numbers and lists alone", place_.shown(e)});
+    }
+    return false;
+  }
+};
+
+// The whole model.
+class Builder {
+public:
+  Builder(const Source &source, const Overrides &overrides, Diagnostics &diagnostics)
+      : place_{source, diagnostics}, diagnostics_(diagnostics), overrides_(overrides) {}
+
+  std::optional<Graph> build(const syntax::File &file) {
+    collect(file);
+    read_model(file);
+    read_batch();
+    if (const Statement *s = whole(Statement::Init))
+      read_init(place_, s->value);
+    if (!overrides_.init.empty())
+      on_command_line(overrides_.init, [&](const Place &p, const Expression &e) { read_init(p, e); });
+    above_ = read_tensor(Statement::Input, "input");
+    target_ = read_tensor(Statement::Target, "target"); // the loss finds it in the graph
+    for (const Statement &s : file.statements)
+      if (s.kind == Statement::Layer && !diagnostics_.full())
+        read_layer(s);
+    read_output();
+    read_loss();
+    read_optimizer();
+    if (!diagnostics_.failed())
+      check_used();
+    if (diagnostics_.failed())
+      return std::nullopt;
+    return std::move(graph_);
   }
 
 private:
-  const Source &main_;
+  struct Named {
+    ValueId value;
+    Location where; // of the name
+  };
+
+  Place place_;
+  Diagnostics &diagnostics_;
   const Overrides &overrides_;
-  Diagnostics &main_diagnostics_;
-  // Of the text that is being read: the model's, or an option of the command line.
-  const Source *source_;
-  Diagnostics *diagnostics_;
-
   Graph graph_;
-  std::unordered_map<std::string, ValueId> values_; // kNoValue: its statement is wrong, and what uses it stays silent
-  std::unordered_map<std::string, Location> defined_;
-  std::set<std::string> user_names_;
-  std::map<std::string, int> counters_; // unnamed layers with parameters, by kind
-  int next_number_ = 0;
-  bool have_value_ = false; // there is a value above
-  ValueId above_ = kNoValue;
-  Initialiser init_;
-  std::map<Statement::Kind, const Statement *> header_;
+  Names names_;
+  Init init_;
+  std::map<Statement::Kind, const Statement *> header_; // the first of each kind
+  std::unordered_map<std::string, Location> defined_;   // every name of a value, above or below
+  std::unordered_map<std::string, Named> values_;       // those that stand above
+  std::set<std::string> definitions_;                   // refused blocks and functions
+  ValueId above_ = kNoValue, target_ = kNoValue;
+  int layers_ = 0;
+  bool nameless_ = false; // the name of some value could not be read: an unknown one may be its
 
-  // Of the layer, loss or optimizer that is being built.
-  std::string callee_, user_name_, prefix_;
-  Location at_;
-  bool failed_ = false;
-  std::vector<ValueId> inputs_;
-  std::map<std::string, const Expression *> bound_;
-
-  std::string text(Location where) const { return source_->text(where); }
-  void report(Diag kind, Location where, const std::vector<std::string> &arguments) {
-    failed_ = true;
-    diagnostics_->report(kind, where, arguments);
-  }
-  const Expression *find(const std::string &argument) const {
-    auto it = bound_.find(argument);
-    return it == bound_.end() ? nullptr : it->second;
-  }
-
-  void note_input() {
-    if (inputs_.empty() || inputs_[0] == kNoValue || diagnostics_ != &main_diagnostics_)
-      return;
-    const Node &n = graph_[inputs_[0]];
-    std::string shown = node_text(graph_, inputs_[0]);
-    size_t attributes = shown.find(" {");
-    if (attributes != std::string::npos)
-      shown = shown.substr(0, attributes) + " : " + type_text(n.type);
-    diagnostics_->note(n.location, "input is " + shown);
-  }
-
-  bool fits(const std::vector<int64_t> &dims) {
-    int64_t size = 1;
-    for (int64_t d : dims)
-      if (__builtin_mul_overflow(size, d, &size) || size > kMostElements) {
-        report(Diag::too_large, at_, {callee_, dims_text(dims), std::to_string(kMostElements)});
-        note_input();
-        return false;
-      }
-    return true;
-  }
-
-  int64_t whole(const std::string &argument, const Expression &e, int64_t min, int64_t max, int64_t fallback) {
-    if (e.number < double(min) || e.number > double(max)) {
-      report(Diag::out_of_range, e.where, {callee_, argument, fmt::format("from {} to {}", min, max), text(e.where)});
-      return fallback;
-    }
-    return int64_t(e.number);
-  }
-
-  // Flattens nested lists; {} after an error. A list of one number is [1].
-  std::vector<int64_t> list_shape(const Expression &e, const std::string &argument, std::vector<double> &values) {
-    std::vector<int64_t> inner;
-    for (size_t i = 0; i < e.items.size(); i++) {
-      const Expression &item = e.items[i];
-      std::vector<int64_t> shape;
-      if (item.kind == Expression::List) {
-        shape = list_shape(item, argument, values);
-        if (failed_)
-          return {};
-      } else if (item.kind == Expression::Number) {
-        values.push_back(item.number);
-      } else {
-        report(Diag::wrong_form, item.where, {callee_, argument, "a number or a list", "'" + escaped(text(item.where), 40) + "'"});
-        return {};
-      }
-      if (i > 0 && shape != inner) {
-        report(Diag::ragged, item.where, {callee_, argument, shape_text(inner), shape_text(shape)});
-        return {};
-      }
-      inner = shape;
-    }
-    if (e.items.empty()) {
-      report(Diag::wrong_form, e.where, {callee_, argument, "a list of numbers", "an empty list"});
-      return {};
-    }
-    inner.insert(inner.begin(), int64_t(e.items.size()));
-    return inner;
-  }
-  static std::string shape_text(const std::vector<int64_t> &shape) { return shape.empty() ? "a number" : dims_text(shape); }
-
-  // Glorot and Bengio 2010 (xavier), He et al. 2015, with gain 1 and a fan that includes the kernel's area.
-  void initialise(std::map<std::string, Attribute> &a, double fan_in, double fan_out) const {
-    double bound = 0, deviation = 0;
-    if (init_.name == "constant") {
-      a["init"] = std::string("constant"), a["a"] = init_.a;
-      return;
-    }
-    if (init_.name == "uniform") {
-      a["init"] = std::string("uniform"), a["a"] = init_.a, a["b"] = init_.b;
-      return;
-    }
-    if (init_.name == "xavier_uniform")
-      bound = std::sqrt(6 / (fan_in + fan_out));
-    else if (init_.name == "he_uniform")
-      bound = std::sqrt(6 / fan_in);
-    else
-      deviation = std::sqrt(init_.name == "xavier_normal" ? 2 / (fan_in + fan_out) : 2 / fan_in);
-    a["init"] = std::string(bound > 0 ? "uniform" : "normal");
-    a["a"] = -bound + 0.0; // no negative zero
-    a["b"] = bound > 0 ? bound : deviation;
-  }
-
-  // "conv1": counted by kind over the layers without a name, past the names that the user took.
-  std::string next_prefix() {
-    std::string name;
-    do
-      name = fmt::format("{}{}", callee_, ++counters_[callee_]);
-    while (user_names_.count(name));
-    return name;
-  }
-
-  void collect_names(const syntax::File &file) {
-    for (const Statement &s : file.statements)
-      if (s.name.length)
-        user_names_.insert(text(s.name));
-  }
-
-  std::vector<std::string> value_names() const {
-    std::vector<std::string> names;
-    for (const auto &[name, v] : values_)
-      names.push_back(name);
-    return names;
-  }
-
-  // Header statements --------------------------------------------------------------------------------------------
-  void headers(const syntax::File &file) {
-    if (file.statements.empty()) {
-      if (!main_diagnostics_.failed())
-        report(Diag::no_model, {0, 0}, {});
-      return;
-    }
-    if (file.statements[0].kind != Statement::Model)
-      report(Diag::model_first, file.statements[0].where, {"none"});
-    for (const Statement &s : file.statements) {
-      if (s.kind == Statement::Layer || s.kind == Statement::Definition)
-        continue;
-      auto [it, fresh] = header_.emplace(s.kind, &s);
-      if (fresh)
-        continue;
-      Location first = it->second->where;
-      if (s.kind == Statement::Input && !s.broken && !it->second->broken)
-        report(Diag::second_input, s.where, {text(it->second->name)});
-      else
-        report(Diag::said_twice, s.where, {text(s.where).substr(0, text(s.where).find_first_of(" \t"))});
-      diagnostics_->note(first, "the first one is here");
-    }
-    if (const Statement *s = header(Statement::Model))
-      model_name(*s);
-    for (Statement::Kind kind : {Statement::Input, Statement::Target})
-      if (const Statement *s = header(kind))
-        image(*s, kind == Statement::Input ? "input" : "target");
-    if (!header_.count(Statement::Input))
-      report(Diag::no_input, file.statements[0].where, {});
-    if (const Statement *s = header(Statement::Batch)) {
-      if (s->value.kind != Expression::Number || !s->value.whole || s->value.number < 1 || s->value.number > double(kMostBatch))
-        report(Diag::batch, s->value.where, {std::to_string(kMostBatch), text(s->value.where)});
-      else
-        graph_.batch = int64_t(s->value.number);
-    }
-    if (overrides_.batch) {
-      graph_.batch = *overrides_.batch;
-      if (graph_.batch < 1 || graph_.batch > kMostBatch)
-        in_option("--batch", std::to_string(graph_.batch), [&](const Expression *) {
-          report(Diag::batch, {0, uint32_t(source_->text().size())}, {std::to_string(kMostBatch), source_->text()});
-        }, false);
-    }
-    if (!overrides_.init.empty())
-      in_option("--init", overrides_.init, [&](const Expression *e) { initialiser(*e); });
-    else if (const Statement *s = header(Statement::Init))
-      initialiser(s->value);
-  }
-
-  // The statement, if it is there and without an error of syntax.
-  const Statement *header(Statement::Kind kind) const {
+  std::string text(Location where) const { return place_.text(where); }
+  const Statement *first(Statement::Kind kind) const {
     auto it = header_.find(kind);
-    return it == header_.end() || it->second->broken ? nullptr : it->second;
+    return it == header_.end() ? nullptr : it->second;
+  }
+  // The first, if it is without an error of syntax
+  const Statement *whole(Statement::Kind kind) const {
+    const Statement *s = first(kind);
+    return s && !s->broken ? s : nullptr;
   }
 
-  // Reads an option of the command line as a text of its own.
-  template <class F> void in_option(const std::string &option, const std::string &value, F use, bool parse = true) {
-    Source source(option, value);
-    Diagnostics diagnostics(source);
-    source_ = &source, diagnostics_ = &diagnostics;
-    if (!parse)
-      use(nullptr);
-    else if (auto e = syntax::parse_call(source, diagnostics))
-      use(&*e);
-    source_ = &main_, diagnostics_ = &main_diagnostics_;
-    main_diagnostics_.append(diagnostics);
-  }
-
-  void model_name(const Statement &s) {
-    graph_.name = text(s.name);
-    if (is_reserved_in_c(graph_.name))
-      report(Diag::model_name, s.name, {graph_.name, "it is a word of C or C++"});
-    else if (graph_.name[0] == '_' || graph_.name.find("__") != std::string::npos)
-      report(Diag::model_name, s.name, {graph_.name, "C and C++ keep names like this for themselves"});
-    else if (graph_.name.size() > 64)
-      report(Diag::model_name, s.name, {escaped(graph_.name, 40), "it is longer than 64 characters"});
-    else if (graph_.name.compare(0, 4, "cnnc") == 0)
-      report(Diag::model_name, s.name, {graph_.name, "names that begin with 'cnnc' are the library's own"});
-  }
-
-  void image(const Statement &s, const std::string &op) {
-    failed_ = false;
-    callee_ = op, at_ = s.where;
-    inputs_.clear();
-    std::string name = text(s.name);
-    std::vector<int64_t> dims;
-    if (text(s.element) != "f32")
-      report(Diag::unknown_type, s.element, {text(s.element)});
-    for (const Expression &e : s.value.items) {
-      if (e.kind != Expression::Number || !e.whole || e.number < 1 || e.number > double(kMostElements))
-        report(Diag::dimension, e.where, {std::to_string(kMostElements), "'" + escaped(text(e.where), 40) + "'"});
-      else
-        dims.push_back(int64_t(e.number));
-    }
-    if (!failed_ && (dims.empty() || dims.size() > 4))
-      report(Diag::rank, s.value.where, {std::to_string(dims.size())});
-    ValueId v = !failed_ && fits(dims) ? graph_.add(op, {}, {{"dims", dims}}, name, s.where) : kNoValue;
-    define(name, s.name, v);
-    if (op == "input")
-      above_ = v, have_value_ = true;
-  }
-
-  void define(const std::string &name, Location where, ValueId v) {
-    if (auto it = defined_.find(name); it != defined_.end()) {
-      report(Diag::redefined, where, {name});
-      diagnostics_->note(it->second, "here");
-      return;
-    }
-    static const std::set<std::string> words = {"model", "input", "target", "output", "loss", "optimizer", "init",
-                                                "batch", "block", "function", "true", "false", "same"};
-    if (words.count(name))
-      report(Diag::reserved, where, {name});
-    defined_[name] = where;
-    values_[name] = v;
-  }
-
-  void initialiser(const Expression &e) {
-    std::string name = text(e.callee_where());
-    static const std::map<std::string, int> known = {{"xavier_uniform", 0}, {"xavier_normal", 0}, {"he_uniform", 0},
-                                                     {"he_normal", 0},      {"uniform", 2},       {"constant", 1}};
-    auto it = known.find(name);
-    if (it == known.end()) {
-      std::vector<std::string> names;
-      for (const auto &[n, _] : known)
-        names.push_back(n);
-      report(Diag::unknown_initialiser, e.callee_where(), {name, syntax::suggestion(name, names, true)});
-      return;
-    }
-    std::vector<double> numbers;
-    for (const Expression &item : e.items)
-      if (item.kind == Expression::Number && !item.keyword.length)
-        numbers.push_back(item.number);
-    const char *expected = it->second == 0 ? "no arguments" : it->second == 1 ? "a number" : "two numbers, the lower first";
-    if (numbers.size() != e.items.size() || int(numbers.size()) != it->second || (it->second == 2 && numbers[0] > numbers[1])) {
-      report(Diag::initialiser_arguments, e.where, {name, expected, "'" + escaped(text(e.where), 60) + "'"});
-      return;
-    }
-    init_ = {name, numbers.empty() ? 0 : numbers[0], numbers.size() < 2 ? 0 : numbers[1]};
-  }
-
-  // Layers -------------------------------------------------------------------------------------------------------
-  void layer_statement(const Statement &s) {
-    std::string name = s.name.length ? text(s.name) : "";
-    ValueId v = s.broken ? kNoValue : layer(s.value, name, s.name.length ? s.where : s.value.where);
-    if (!name.empty())
-      define(name, s.name, v);
-    above_ = v, have_value_ = true;
-  }
-
-  // The value of a call, or kNoValue once an error has been reported.
-  ValueId layer(const Expression &call, const std::string &user_name, Location where) {
-    std::string kind = text(call.callee_where());
-    const Layer *l = registry().layer(kind);
-    std::vector<ValueId> inputs;
-    size_t positional = 0; // arguments before these are inputs
-    bool sound = true;
-    for (const Expression &e : call.items) {
-      if (e.keyword.length || (e.kind != Expression::Name && e.kind != Expression::Call))
-        break;
-      ValueId v = kNoValue;
-      if (e.kind == Expression::Call) {
-        v = layer(e, "", e.where);
-      } else if (auto it = values_.find(text(e.where)); it != values_.end()) {
-        v = it->second;
-      } else {
-        report(Diag::unknown_value, e.where, {text(e.where), syntax::suggestion(text(e.where), value_names())});
+  // Header statements, once each, and the names of values
+  void collect(const syntax::File &file) {
+    static const char *const words[] = {"model", "input", "target", "output", "loss", "optimizer", "init", "batch"};
+    for (const Statement &s : file.statements) {
+      if (s.kind == Statement::Definition) {
+        definitions_.insert(text(s.name));
+        continue;
       }
-      sound = sound && v != kNoValue;
-      inputs.push_back(v);
-      positional++;
+      bool tensor = s.kind == Statement::Input || s.kind == Statement::Target;
+      if (s.kind == Statement::Layer) {
+        layers_++;
+      } else if (auto [it, fresh] = header_.emplace(s.kind, &s); !fresh) {
+        if (s.kind == Statement::Input)
+          diagnostics_.report(Diag::not_supported, s.where, {"several inputs are"});
+        else
+          diagnostics_.report(Diag::repeated_statement, s.where, {words[s.kind]});
+        diagnostics_.note(it->second->where, s.kind == Statement::Input ? "the first is here" : "it is given here first");
+      }
+      if (s.name.length && (tensor || s.kind == Statement::Layer))
+        define(s.name);
+      else
+        nameless_ |= s.broken && (tensor || s.kind == Statement::Layer);
     }
-    if (!l) {
+  }
+  bool check_length(Location name) {
+    if (name.length <= kMostNameLength)
+      return true;
+    diagnostics_.report(Diag::name_too_long, name, {std::to_string(name.length), std::to_string(kMostNameLength)});
+    return false;
+  }
+  void define(Location name) {
+    check_length(name);
+    auto [it, fresh] = defined_.emplace(text(name), name);
+    if (!fresh) {
+      diagnostics_.report(Diag::repeated_name, name, {text(name)});
+      diagnostics_.note(it->second, "it is given here first");
+    }
+    names_.users.insert(text(name));
+  }
+
+  void read_model(const syntax::File &file) {
+    const Statement *s = first(Statement::Model);
+    if (file.statements.empty()) {
+      if (!diagnostics_.failed())
+        diagnostics_.report(Diag::model_first, {}, {"the end of the file"});
+      return;
+    }
+    const Statement &top = file.statements[0];
+    if (top.kind != Statement::Model) {
+      diagnostics_.report(Diag::model_first, top.where, {"'" + escaped(first_word(top.where), 40) + "'"});
+      if (s)
+        diagnostics_.note(s->where, "the model is named here");
+    }
+    if (!s || s->broken || !check_length(s->name))
+      return;
+    graph_.name = text(s->name);
+    auto refuse = [&](const char *why) { diagnostics_.report(Diag::model_name, s->name, {graph_.name, why}); };
+    if (graph_.name[0] == '_' || graph_.name.find("__") != std::string::npos)
+      refuse("C and C++ keep names with '_' in front or '__' inside for themselves");
+    else if (graph_.name.compare(0, 4, "cnnc") == 0)
+      refuse("names that begin with 'cnnc' are the library's own");
+    else if (std::find(std::begin(kReservedNames), std::end(kReservedNames), graph_.name) != std::end(kReservedNames))
+      refuse("it has a meaning in C or C++");
+  }
+  std::string first_word(Location where) const {
+    std::string s = text({where.offset, std::min<uint32_t>(where.length, 80)});
+    return s.substr(0, std::max<size_t>(s.find_first_of(" \t\r\n(=:"), 1));
+  }
+
+  void read_batch() {
+    if (const Statement *s = whole(Statement::Batch))
+      check_batch(place_, s->value.where, whole_number(s->value) ? integer_of(s->value) : 0);
+    if (overrides_.batch) {
+      Source source("<command line>", std::to_string(*overrides_.batch));
+      Diagnostics own(source);
+      check_batch({source, own}, {0, uint32_t(source.text().size())}, *overrides_.batch);
+      diagnostics_.append(own);
+    }
+  }
+  void check_batch(const Place &place, Location where, int64_t batch) {
+    graph_.batch = batch;
+    if (batch < 1 || batch > kMostBatch)
+      place.diagnostics.report(Diag::out_of_range, where,
+                               {"batch", fmt::format("a whole number from 1 to {}", kMostBatch), escaped(place.text(where), 40)});
+  }
+
+  // What the command line gives is a text of its own.
+  template <class Read> void on_command_line(const std::string &given, Read read) {
+    Source source("<command line>", given);
+    Diagnostics own(source);
+    if (auto call = syntax::parse_call(source, own))
+      read(Place{source, own}, *call);
+    diagnostics_.append(own);
+  }
+
+  void read_init(const Place &place, const Expression &call) {
+    std::string scheme = place.callee(call);
+    auto it = init_schemes().find(scheme);
+    if (it == init_schemes().end()) {
       std::vector<std::string> names;
-      for (const Layer &known : registry().layers)
-        names.push_back(known.name);
-      report(Diag::unknown_layer, call.callee_where(), {kind, syntax::suggestion(kind, names)});
+      for (const auto &known : init_schemes())
+        names.push_back(known.first);
+      place.diagnostics.report(Diag::unknown_init, call.callee_where(), {scheme, suggestion(scheme, names, true)});
+      return;
+    }
+    Bound b = match(place, call, it->second, 0);
+    if (b.failed)
+      return;
+    init_ = {scheme, 0, 0};
+    if (scheme == "constant")
+      init_.a = b.find("c")->number;
+    if (scheme == "uniform") {
+      const Expression &high = *b.find("b");
+      init_.a = b.find("a")->number;
+      init_.b = high.number;
+      if (!(init_.a < init_.b))
+        place.diagnostics.report(Diag::out_of_range, high.where,
+                                 {"uniform: b", fmt::format("a number above a, {}", init_.a), place.shown(high)});
+    }
+  }
+
+  // The input or the target; kNoValue where it is wrong or missing
+  ValueId read_tensor(Statement::Kind kind, const std::string &op) {
+    const Statement *s = first(kind);
+    if (!s) {
+      if (kind == Statement::Input && (first(Statement::Model) || layers_ > 0))
+        diagnostics_.report(Diag::missing_input, first(Statement::Model) ? first(Statement::Model)->where : Location{});
       return kNoValue;
     }
-    callee_ = kind, user_name_ = user_name, prefix_.clear();
-    at_ = where;
-    failed_ = false;
-    if (inputs.empty() && l->inputs == 1) {
-      if (!have_value_)
-        report(Diag::no_value_above, call.callee_where(), {kind});
+    std::string name = text(s->name);
+    if (s->name.length)
+      values_[name] = {kNoValue, s->name};
+    if (s->broken)
+      return kNoValue;
+    int errors = diagnostics_.errors();
+    const std::vector<Expression> &items = s->value.items;
+    std::vector<int64_t> dims;
+    if (text(s->element) != "f32")
+      diagnostics_.report(Diag::element_type, s->element, {text(s->element)});
+    if (items.empty() || items.size() > kMostDimensions)
+      diagnostics_.report(Diag::dimension_count, s->value.where,
+                          {std::to_string(kMostDimensions), std::to_string(items.size())});
+    for (const Expression &e : items) {
+      dims.push_back(whole_number(e) ? integer_of(e) : 0);
+      if (dims.back() < 1 || dims.back() > kMostElements)
+        diagnostics_.report(Diag::dimension, e.where, {std::to_string(kMostElements), place_.shown(e)});
+    }
+    if (diagnostics_.errors() == errors && !fits(dims))
+      diagnostics_.report(Diag::tensor_too_large, s->value.where,
+                          {"the " + op, dims_text(dims, ", "), std::to_string(kMostElements)});
+    if (diagnostics_.errors() != errors || defined_[name].offset != s->name.offset)
+      return kNoValue;
+    return values_[name].value = graph_.add(op, {}, {{"dims", dims}}, name, s->where);
+  }
+
+  void read_layer(const Statement &s) {
+    above_ = s.broken ? kNoValue : layer(s.value, s.where, text(s.name));
+    if (s.name.length)
+      values_.emplace(text(s.name), Named{above_, s.name});
+  }
+
+  ValueId look_up(Location where) {
+    std::string name = text(where);
+    auto it = values_.find(name);
+    if (it == values_.end()) {
+      if (auto below = defined_.find(name); below != defined_.end()) {
+        diagnostics_.report(Diag::used_too_early, where, {name});
+        diagnostics_.note(below->second, "it is defined here");
+      } else if (!nameless_) {
+        std::vector<std::string> names;
+        for (const auto &known : values_)
+          names.push_back(known.first);
+        std::sort(names.begin(), names.end());
+        diagnostics_.report(Diag::unknown_value, where, {name, suggestion(name, names)});
+      }
+      return kNoValue;
+    }
+    if (const Statement *t = first(Statement::Target); t && t->name.length && it->second.where.offset == t->name.offset) {
+      diagnostics_.report(Diag::target_as_value, where, {name});
+      diagnostics_.note(t->where, "the target is here");
+      return kNoValue;
+    }
+    return it->second.value;
+  }
+
+  // `name`: what the user calls the value, or empty
+  ValueId layer(const Expression &call, Location where, const std::string &name) {
+    std::string kind = place_.callee(call);
+    const Layer *l = registry().layer(kind);
+    if (!l) {
+      if (!definitions_.count(kind))
+        diagnostics_.report(Diag::unknown_layer, call.callee_where(),
+                            {kind, suggestion(kind, names_of(registry().layers))});
+      for (const Expression &e : call.items)
+        if (e.kind == Expression::Call && !e.keyword.length)
+          layer(e, e.where, "");
+      return kNoValue;
+    }
+    Bound bound = match(place_, call, l->arguments, l->inputs);
+    bound.where = where;
+    std::vector<ValueId> inputs;
+    for (const Expression *e : bound.inputs)
+      inputs.push_back(e->kind == Expression::Call ? layer(*e, e->where, "") : look_up(e->where));
+    if (inputs.empty() && l->inputs == 1)
       inputs.push_back(above_);
-      sound = sound && above_ != kNoValue;
-    } else if (int(inputs.size()) != l->inputs) {
-      report(Diag::input_count, call.where, {kind, std::to_string(l->inputs), std::to_string(inputs.size())});
+    ValueId begin = ValueId(graph_.nodes.size());
+    CallBuilder b(place_, graph_, names_, init_, std::move(bound), std::move(inputs), name);
+    ValueId v = guarded(b, [&] { return l->build(b); });
+    if (!b.failed())
+      b.check_used(l->arguments);
+    if (b.failed() || v == kNoValue)
+      return kNoValue;
+    if (!name.empty() && v >= begin) {
+      graph_[v].name = name;
+      names_.take_back();
     }
-    bind(call, positional, l->arguments);
-    if (failed_ || !sound)
-      return kNoValue;
-    inputs_ = inputs;
-    size_t first = graph_.nodes.size();
-    ValueId v = l->build(*this);
-    if (failed_ || v == kNoValue)
-      return kNoValue;
-    name_values(first, v, user_name);
     return v;
   }
 
-  // Unnamed values are numbered in their order.
-  void name_values(size_t first, ValueId last, const std::string &user_name) {
-    for (size_t i = first; i < graph_.nodes.size(); i++) {
-      Node &n = graph_.nodes[i];
-      if (n.name[0] == '?')
-        n.name = ValueId(i) == last && !user_name.empty() ? user_name : std::to_string(next_number_++);
+  // A layer's own call of the graph may throw, too.
+  template <class Build> ValueId guarded(CallBuilder &b, Build build) {
+    try {
+      return build();
+    } catch (const GraphError &e) {
+      return b.error(e.message);
     }
   }
 
-  // Gives each argument its place in the schema, and checks what can be said without shapes.
-  void bind(const Expression &call, size_t first, const std::vector<Argument> &schema) {
-    bound_.clear();
-    size_t next = 0, count = 0;
-    for (const Argument &a : schema)
-      count += a.positional;
-    for (size_t i = first; i < call.items.size(); i++) {
-      const Expression &e = call.items[i];
-      const Argument *argument = nullptr;
-      if (e.keyword.length) {
-        std::vector<std::string> names;
-        for (const Argument &a : schema) {
-          names.push_back(a.name);
-          if (a.name == text(e.keyword))
-            argument = &a;
-        }
-        if (!argument) {
-          report(Diag::unknown_argument, e.keyword, {callee_, text(e.keyword), syntax::suggestion(text(e.keyword), names)});
-          continue;
-        }
-      } else {
-        while (next < schema.size() && !schema[next].positional)
-          next++;
-        if (next == schema.size()) {
-          report(Diag::too_many_arguments, e.where, {callee_, count == 0 ? "no arguments" : count == 1 ? "one argument" : fmt::format("{} arguments", count)});
-          continue;
-        }
-        argument = &schema[next++];
-      }
-      if (!has_form(e, argument->form))
-        report(Diag::wrong_form, e.where, {callee_, argument->name, form_text(argument->form), "'" + escaped(text(e.where), 40) + "'"});
-      else if (!bound_.emplace(argument->name, &e).second)
-        report(Diag::argument_twice, e.where, {callee_, argument->name});
+  void read_output() {
+    const Statement *s = first(Statement::Output), *model = first(Statement::Model);
+    graph_.output = !s ? above_ : s->broken ? kNoValue : look_up(s->name);
+    if (layers_ == 0) {
+      if (model && !nameless_)
+        diagnostics_.report(Diag::no_layers, model->where);
+      graph_.output = kNoValue;
+    } else if (graph_.output != kNoValue && graph_[graph_.output].op == "input") {
+      diagnostics_.report(Diag::output_is_input, s ? s->name : graph_[graph_.output].location,
+                          {graph_[graph_.output].name});
+      graph_.output = kNoValue;
     }
-    for (const Argument &a : schema)
-      if (a.required && !bound_.count(a.name) && !mentioned(call, a))
-        report(Diag::missing_argument, call.where, {callee_, a.name});
   }
 
-  // Given, but in a wrong form: one error is enough.
-  bool mentioned(const Expression &call, const Argument &a) const {
-    for (const Expression &e : call.items)
-      if ((e.keyword.length && text(e.keyword) == a.name) || (!e.keyword.length && a.positional && e.kind != Expression::Name))
-        return true;
-    return false;
-  }
-
-  bool has_form(const Expression &e, Argument::Form form) const {
-    auto whole_number = [](const Expression &x) { return x.kind == Expression::Number && x.whole; };
-    auto all_whole = [&](size_t n) {
-      if ((e.kind != Expression::Tuple && e.kind != Expression::List) || e.items.size() != n)
-        return false;
-      for (const Expression &x : e.items)
-        if (!whole_number(x))
-          return false;
-      return true;
+  void read_loss() {
+    const Statement *s = first(Statement::Loss), *target = whole(Statement::Target);
+    auto unused = [&](const std::string &why) {
+      if (target)
+        diagnostics_.report(Diag::unused_target, target->name, {text(target->name), why});
     };
-    switch (form) {
-    case Argument::Integer: return whole_number(e);
-    case Argument::Number: return e.kind == Expression::Number;
-    case Argument::Boolean: return e.kind == Expression::Name && (text(e.where) == "true" || text(e.where) == "false");
-    case Argument::Pair: return whole_number(e) || all_whole(2);
-    case Argument::Padding: return whole_number(e) || all_whole(2) || all_whole(4) || (e.kind == Expression::Name && text(e.where) == "same");
-    case Argument::Values: return e.kind == Expression::List;
-    case Argument::Name: return e.kind == Expression::Name;
-    }
-    return false;
-  }
-
-  // Output, loss and optimizer --------------------------------------------------------------------------------------
-  void choose_output() {
-    bool layers = false;
-    for (const Node &n : graph_.nodes)
-      layers = layers || !has_trait(n, kSource);
-    if (!layers && !main_diagnostics_.failed())
-      report(Diag::no_layers, {uint32_t(main_.text().size()), 0}, {});
-    graph_.output = above_;
-    const Statement *s = header(Statement::Output);
     if (!s)
+      return unused("the model has no loss");
+    if (s->broken)
       return;
-    auto it = values_.find(text(s->name));
-    if (it == values_.end())
-      report(Diag::unknown_value, s->name, {text(s->name), syntax::suggestion(text(s->name), value_names())});
-    graph_.output = it == values_.end() ? kNoValue : it->second;
-  }
-
-  void loss_and_optimizer() {
-    const Statement *loss = header(Statement::Loss), *optimizer = header(Statement::Optimizer);
-    bool says_loss = header_.count(Statement::Loss), says_optimizer = header_.count(Statement::Optimizer) || !overrides_.optimizer.empty();
-    if (says_loss && !says_optimizer)
-      report(Diag::no_optimizer, header_[Statement::Loss]->where, {});
-    if (!says_loss && header_.count(Statement::Optimizer))
-      report(Diag::no_loss, header_[Statement::Optimizer]->where, {"an optimizer"});
-    else if (!says_loss && !overrides_.optimizer.empty())
-      in_option("--optimizer", overrides_.optimizer, [&](const Expression *e) { report(Diag::no_loss, e->where, {"an optimizer"}); });
-    else if (!says_loss && header_.count(Statement::Target))
-      report(Diag::no_loss, header_[Statement::Target]->where, {"a target"});
-    if (loss)
-      add_loss(*loss);
-    if (!overrides_.optimizer.empty())
-      in_option("--optimizer", overrides_.optimizer, [&](const Expression *e) { add_optimizer(*e); });
-    else if (optimizer)
-      add_optimizer(optimizer->value);
-  }
-
-  void add_loss(const Statement &s) {
-    std::string name = text(s.value.callee_where());
+    std::string name = place_.callee(s->value);
     const Loss *l = registry().loss(name);
     if (!l) {
-      std::vector<std::string> names;
-      for (const Loss &known : registry().losses)
-        names.push_back(known.name);
-      report(Diag::unknown_loss, s.value.callee_where(), {name, syntax::suggestion(name, names, true)});
+      diagnostics_.report(Diag::unknown_loss, s->value.callee_where(),
+                          {name, suggestion(name, names_of(registry().losses), true)});
       return;
     }
-    callee_ = name, at_ = s.where, failed_ = false;
-    bind(s.value, 0, l->arguments);
-    if (l->labels && header_.count(Statement::Target) && !header_[Statement::Target]->broken)
-      report(Diag::unused_target, header_[Statement::Target]->where, {text(header_[Statement::Target]->name), name});
-    if (failed_ || graph_.output == kNoValue)
-      return;
-    inputs_ = {graph_.output};
-    size_t first = graph_.nodes.size();
-    l->build(*this);
-    for (size_t i = first; i < graph_.nodes.size(); i++)
-      if (graph_.nodes[i].op == "label" && !user_names_.count("label"))
-        graph_.nodes[i].name = "label";
-    name_values(first, kNoValue, "");
+    if (l->labels)
+      unused(name + " takes class labels");
+    Bound bound = match(place_, s->value, l->arguments, 0);
+    bound.where = s->where;
+    CallBuilder b(place_, graph_, names_, init_, std::move(bound), {graph_.output}, "");
+    if (first(Statement::Target) && target_ == kNoValue)
+      b.poison();
+    guarded(b, [&] { return l->build(b), kNoValue; });
+    ValueId label = b.failed() ? kNoValue : graph_.find("label");
+    if (label != kNoValue && graph_[label].integer("classes") > kMostClasses)
+      diagnostics_.report(Diag::too_many_classes, s->where,
+                          {name, std::to_string(graph_[label].integer("classes")), std::to_string(kMostClasses)});
   }
 
-  void add_optimizer(const Expression &e) {
-    std::string name = text(e.callee_where());
+  void read_optimizer() {
+    const Statement *s = first(Statement::Optimizer), *loss = first(Statement::Loss);
+    if (s && !s->broken)
+      read_optimizer(place_, s->value);
+    if (!overrides_.optimizer.empty())
+      on_command_line(overrides_.optimizer, [&](const Place &p, const Expression &e) {
+        read_optimizer(p, e);
+        if (!s && !loss)
+          p.diagnostics.report(Diag::missing_loss, e.where);
+      });
+    if (loss && !s && overrides_.optimizer.empty())
+      diagnostics_.report(Diag::missing_optimizer, loss->where);
+    if (s && !loss)
+      diagnostics_.report(Diag::missing_loss, s->where);
+  }
+  void read_optimizer(const Place &place, const Expression &call) {
+    std::string name = place.callee(call);
     const Optimizer *o = registry().optimizer(name);
     if (!o) {
-      std::vector<std::string> names;
-      for (const Optimizer &known : registry().optimizers)
-        names.push_back(known.name);
-      report(Diag::unknown_optimizer, e.callee_where(), {name, syntax::suggestion(name, names, true)});
+      place.diagnostics.report(Diag::unknown_optimizer, call.callee_where(),
+                               {name, suggestion(name, names_of(registry().optimizers), true)});
       return;
     }
-    callee_ = name, failed_ = false;
-    bind(e, 0, o->arguments);
+    Bound b = match(place, call, o->arguments, 0);
     graph_.optimizer = name;
-    for (const auto &[key, value] : o->defaults)
-      graph_.optimizer_attributes[key] = value;
-    for (const auto &[key, value] : bound_) {
-      double v = value->number;
-      bool good = key == "lr" || key == "epsilon" ? v > 0 : key == "weight_decay" ? v >= 0 : v >= 0 && v < 1;
-      if (!good)
-        report(Diag::out_of_range, value->where, {callee_, key, key == "lr" || key == "epsilon" ? "above 0" : key == "weight_decay" ? "at least 0" : "at least 0 and below 1", text(value->where)});
-      graph_.optimizer_attributes[key] = v;
+    graph_.optimizer_attributes.clear();
+    for (const auto &[argument, value] : o->defaults)
+      graph_.optimizer_attributes[argument] = value;
+    for (const auto &[argument, e] : b.arguments) {
+      graph_.optimizer_attributes[argument] = e->number;
+      for (const Range &r : kRanges)
+        if (argument == r.argument && !r.holds(float(e->number)))
+          place.diagnostics.report(Diag::out_of_range, e->where, {name + ": " + argument, r.expected, place.shown(*e)});
     }
+  }
+
+  // A layer on which nothing hangs would be computed, and its parameters kept, for nothing.
+  void check_used() {
+    auto users = graph_.users();
+    for (ValueId v = 0; v < ValueId(graph_.nodes.size()); v++)
+      if (users[v].empty() && v != graph_.output && v != graph_.loss && v != graph_.correct &&
+          !has_trait(graph_[v], kSource))
+        diagnostics_.report(Diag::unused_value, graph_[v].location, {graph_[graph_.output].name});
+    if (graph_.loss != kNoValue && graph_.find("parameter") == kNoValue)
+      diagnostics_.report(Diag::nothing_to_train, graph_[graph_.loss].location);
   }
 };
 } // namespace
 
 std::optional<Graph> build_graph(const Source &source, const Overrides &overrides, Diagnostics &diagnostics) {
-  return Builder(source, overrides, diagnostics).build();
+  if (source.text().size() > kMostBytes) {
+    diagnostics.report(Diag::source_too_large, {}, {std::to_string(source.text().size()), std::to_string(kMostBytes)});
+    return std::nullopt;
+  }
+  syntax::File file = syntax::parse(source, diagnostics);
+  return Builder(source, overrides, diagnostics).build(file);
 }
 
 } // namespace cnnc

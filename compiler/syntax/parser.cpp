@@ -188,7 +188,7 @@ private:
       s.value = expression();
       break;
     case Statement::Definition:
-      diagnostics_.report(Diag::not_supported, head, {"a " + word + " is"});
+      diagnostics_.report(Diag::not_supported, head, {word + "s are"});
       if (token_.kind == Token::Name)
         s.name = token_.where;
       s.broken = true;
@@ -294,9 +294,11 @@ std::string suggestion(const std::string &word, const std::vector<std::string> &
   std::string near = near_miss(word, candidates);
   if (!near.empty())
     return "; did you mean '" + near + "'?";
-  std::string s;
-  for (size_t i = 0; list && i < candidates.size(); i++)
-    s += (i == 0 ? "; there is " : i + 1 < candidates.size() ? ", " : " and ") + candidates[i];
+  if (!list || candidates.empty())
+    return "";
+  std::string s = candidates.size() == 1 ? "; there is " : "; there are ";
+  for (size_t i = 0; i < candidates.size(); i++)
+    s += (i == 0 ? "" : i + 1 < candidates.size() ? ", " : " and ") + candidates[i];
   return s;
 }
 

@@ -35,6 +35,7 @@ int pthread_create(pthread_t *, const void *, void *(*)(void *), void *);
 int pthread_join(pthread_t, void **);
 #endif
 
+#include "cpu.c"
 #include "random.c"
 #include "threads.c"
 
@@ -161,6 +162,7 @@ uint64_t cnnc_hook_infer_bytes(int threads) { return place_net(NULL, 0, worker_c
 static cnnc_status init_net(cnnc_net **net, void *memory, size_t bytes, int threads, uint64_t seed, int trains) {
   if (net == NULL || memory == NULL || threads < 1) return CNNC_BAD_ARGUMENT;
   if (trains && !cnnc_the_plan.trains) return CNNC_INFERENCE_ONLY;
+  if (!cpu_has(cnnc_the_plan.cpu_needs)) return CNNC_UNSUPPORTED_CPU;
   if ((uintptr_t)memory % cnnc_the_model.alignment != 0) return CNNC_MISALIGNED;
   int workers = worker_count(threads);
   if (bytes < place_net(NULL, trains, workers)) return CNNC_MEMORY_TOO_SMALL;

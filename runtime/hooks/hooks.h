@@ -52,6 +52,7 @@ typedef struct cnnc_plan {
   uint64_t workspace_train_bytes, workspace_infer_bytes;
   uint64_t macs;               /* multiply-adds an image, forward: decides whether threads pay */
   const cnnc_start *starts;    /* one a parameter tensor */
+  uint32_t cpu_needs;          /* bits of cpu.c */
 } cnnc_plan;
 
 /* Defined by the generated code (kept inside the library). Each works on frame->region. */

@@ -45,8 +45,9 @@ def compile_model(model):
 def same_bytes(model):
     again = OUT / "again"
     sh(CNNC, "compile", ROOT / f"models/{model}.dsl", "-o", again)
-    if (again / f"lib{model}.a").read_bytes() != (OUT / f"lib{model}.a").read_bytes():
-        return "the same text gave other bytes"
+    for name in (f"lib{model}.a", f"{model}.h"):
+        if (again / name).read_bytes() != (OUT / name).read_bytes():
+            return f"{name}: the same text gave other bytes"
 
 
 def header(compiler, language, standard):

@@ -196,7 +196,7 @@ def run(work: pathlib.Path):
     disk = new_mount(work / "disk", "-t", "tmpfs", "-o", "size=1m", "tmpfs")
     run_there = train(work, disk / "run")
     wanted = [(disk / "run" / n).read_bytes() for n in ("last.ckpt", "best.ckpt")] if run_there.returncode == 0 else []
-    for pages in range(0, 9 if not common.LONG else 13):
+    for pages in range(13) if common.LONG else (0, 1, 3, 4, 5, 6):
         check(f"a disk with {pages} pages of room", full_disk, work, disk, pages, wanted)
         (disk / "filler").unlink(missing_ok=True)
     check("a disk that fills between two runs", full_disk_twice, work, disk)

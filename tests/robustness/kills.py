@@ -7,7 +7,7 @@ import time
 
 from common import CNNC, LONG, check, cnnc, left_over, npy, read_checkpoint, rng, said, tiny_data, write
 
-EPOCHS = 40
+EPOCHS = 250
 
 
 def start(work, run):
@@ -25,63 +25,73 @@ def final(run):
     return (run / "last.ckpt").read_bytes(), (run / "best.ckpt").read_bytes(), lines
 
 
+def stamp(run):
+    """Changes when a run has compiled its model and begins: that writes run.json."""
+    return (run / "run.json").stat().st_mtime_ns if (run / "run.json").exists() else 0
+
+
 class Kills:
     def __init__(self, work):
-        self.work, self.count = work, {signal.SIGKILL: 0, signal.SIGINT: 0, signal.SIGTERM: 0}
+        self.work, self.met, self.inside = work, 0, 0
         began = time.monotonic()
-        self.process(work / "straight", None, 0)
-        self.duration = time.monotonic() - began
+        p, before = start(work, work / "straight"), stamp(work / "straight")
+        self.wait_for_begin(p, work / "straight", before)
+        self.compiling = time.monotonic() - began
+        if p.communicate(timeout=300)[1] and p.returncode:
+            raise RuntimeError(f"exit code {p.returncode} of a run that nothing happens to")
+        self.training = time.monotonic() - began - self.compiling
         self.wanted = final(work / "straight")
-        self.inside = 0  # of a run that had begun to train and was not done
 
-    def process(self, run, which, delay):
-        """Starts or resumes `run`, and sends it `which` after `delay`; returns its exit code, negative for a signal."""
-        p = start(self.work, run)
-        if which is not None:
-            try:
-                p.wait(delay)
-            except subprocess.TimeoutExpired:
-                p.send_signal(which)
-        message = p.communicate(timeout=120)[1].decode(errors="replace")
-        if p.returncode not in (0, 130, -signal.SIGKILL, -signal.SIGTERM):
+    def wait_for_begin(self, p, run, before):
+        while p.poll() is None and stamp(run) == before:
+            time.sleep(0.001)
+
+    def process(self, run, which):
+        """Starts or resumes `run` and sends it `which` at a random moment, most often while it trains. True if it is done."""
+        before, p = stamp(run), start(self.work, run)
+        if which is not None and rng.random() < 0.85:
+            self.wait_for_begin(p, run, before)
+            time.sleep(rng.uniform(0, self.training / 3))
+        elif which is not None:
+            time.sleep(rng.uniform(0, self.compiling))
+        if which is not None and p.poll() is None:
+            p.send_signal(which)
+        message = p.communicate(timeout=300)[1].decode(errors="replace")
+        if p.returncode == 0:
+            return True
+        in_time = "interrupted in epoch" in message
+        if p.returncode != (130 if which == signal.SIGINT or in_time else -which if which else 0):
             raise RuntimeError(f"exit code {p.returncode} of {p.args}: {message}")
-        if p.returncode == 130 and "interrupted in epoch" in message and f"go on with: cnnc train --resume {run}" not in message:
+        if in_time and f"go on with: cnnc train --resume {run}" not in message:
             raise RuntimeError(f"the message does not say how to go on: {message}")
-        return p.returncode
+        self.met += 1
+        if (run / "last.ckpt").exists():
+            at = read_checkpoint((run / "last.ckpt").read_bytes())
+            self.inside += 0 < at["epoch"] < EPOCHS or at["step"] > 0
+        return False
 
     def chain(self, run, which, most):
-        """Kills and resumes one run until it is done."""
-        done = 0
-        while done < most:
-            code = self.process(run, which(), rng.uniform(0.3, 1) * self.duration)
-            if code == 0:
-                break
-            done += 1
-            self.count[signal.SIGINT if code == 130 else -code] += 1
-            if (run / "last.ckpt").exists():
-                at = read_checkpoint((run / "last.ckpt").read_bytes())
-                self.inside += 0 < at["epoch"] < EPOCHS or at["step"] > 0
-        while self.process(run, None, 0):
+        """Kills and resumes one run until it is done; returns what is wrong with it then."""
+        before = self.met
+        while not self.process(run, which if self.met < before + most else None):
             pass
-        fault = None
-        if final(run) != self.wanted:
-            names = ("last.ckpt", "best.ckpt", "metrics.jsonl")
-            other = [n for n, a, b in zip(names, final(run), self.wanted) if a != b]
-            fault = f"after {done} kills of one run: other bits in {other}"
-        elif left_over(run):
-            fault = f"left over: {left_over(run)}"
+        names = ("last.ckpt", "best.ckpt", "metrics.jsonl")
+        other = [n for n, a, b in zip(names, final(run), self.wanted) if a != b]
+        fault = f"after {self.met - before} signals to one run: other bits in {other}" if other else None
+        fault = fault or (f"left over: {left_over(run)}" if left_over(run) else None)
         shutil.rmtree(run)
         return fault
 
     def until(self, which, wanted):
-        number = 0
-        while self.count[which] < wanted:
+        self.met = self.inside = number = 0
+        while self.met < wanted:
             number += 1
-            fault = self.chain(self.work / f"kill-{which}-{number}", lambda: which, wanted - self.count[which])
+            fault = self.chain(self.work / f"kill-{which}-{number}", which, wanted - self.met)
             if fault:
                 return fault
-            if number > 20 * wanted:
-                return f"only {self.count[which]} signals met a run"
+            if number > 10 * wanted:
+                return f"only {self.met} signals met a run"
+        return None if self.inside >= wanted // 3 else f"only {self.inside} of {self.met} signals met a run in its middle"
 
 
 def interrupted(work):
@@ -110,5 +120,4 @@ def run(work):
     check(f"killed {count} times and resumed: the same bits", kills.until, signal.SIGKILL, count)
     check(f"interrupted {count // 3} times and resumed: the same bits", kills.until, signal.SIGINT, count // 3)
     check(f"terminated {count // 6} times and resumed: the same bits", kills.until, signal.SIGTERM, count // 6)
-    check("signals met runs that were training", lambda: None if kills.inside >= count // 3 else f"only {kills.inside} of {kills.count}")
     check("interrupted: how to go on", interrupted, work)
