@@ -359,7 +359,8 @@ public:
     if (!poisoned_) {
       place_.diagnostics.report(Diag::layer, bound_.where, {message});
       for (size_t i = 0; i < inputs_.size(); i++)
-        place_.diagnostics.note(graph_[inputs_[i]].location, (i ? "the other input is " : "input is ") + plain(inputs_[i]));
+        place_.diagnostics.note(graph_[inputs_[i]].location,
+                                (i ? "the other input is " : "input is ") + plain(inputs_[i]));
     }
     failed_ = true;
     return kNoValue;
@@ -547,7 +548,8 @@ private:
           diagnostics_.report(Diag::not_supported, s.where, {"several inputs are"});
         else
           diagnostics_.report(Diag::repeated_statement, s.where, {words[s.kind]});
-        diagnostics_.note(it->second->where, s.kind == Statement::Input ? "the first is here" : "it is given here first");
+        diagnostics_.note(it->second->where,
+                          s.kind == Statement::Input ? "the first is here" : "it is given here first");
       }
       if (s.name.length && (tensor || s.kind == Statement::Layer))
         define(s.name);
@@ -614,7 +616,8 @@ private:
     graph_.batch = batch;
     if (batch < 1 || batch > kMostBatch)
       place.diagnostics.report(Diag::out_of_range, where,
-                               {"batch", fmt::format("a whole number from 1 to {}", kMostBatch), escaped(place.text(where), 40)});
+                               {"batch", fmt::format("a whole number from 1 to {}", kMostBatch),
+                                escaped(place.text(where), 40)});
   }
 
   // What the command line gives is a text of its own.
@@ -708,7 +711,8 @@ private:
       }
       return kNoValue;
     }
-    if (const Statement *t = first(Statement::Target); t && t->name.length && it->second.where.offset == t->name.offset) {
+    const Statement *t = first(Statement::Target);
+    if (t && t->name.length && it->second.where.offset == t->name.offset) {
       diagnostics_.report(Diag::target_as_value, where, {name});
       diagnostics_.note(t->where, "the target is here");
       return kNoValue;

@@ -58,7 +58,7 @@ def header(compiler, language, standard):
 
 
 def program(source, models, *arguments, standard="c++17"):
-    exe = OUT / source.stem
+    exe = OUT / "bin" / source.stem  # not beside the headers: <span> would be found there
     cc = ["gcc", "-std=c11"] if source.suffix == ".c" else ["g++", f"-std={standard}"]
     sh(*cc, "-O2", *WARN, "-I", OUT, source, *[OUT / f"lib{m}.a" for m in models], "-lm", "-lpthread", "-o", exe)
     return sh(exe, *arguments)
@@ -105,7 +105,7 @@ def train_in_c():
         return "the loss does not fall:\n" + text
 
 
-OUT.mkdir(parents=True, exist_ok=True)
+(OUT / "bin").mkdir(parents=True, exist_ok=True)
 for model in sorted(p.stem for p in (ROOT / "models").glob("*.dsl")):
     check(f"example/compile models/{model}.dsl", lambda: compile_model(model))
 check("example/the same text gives the same bytes", lambda: same_bytes("lenet"))
