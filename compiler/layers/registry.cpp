@@ -8,11 +8,9 @@ namespace cnnc {
 const Registry &registry() {
   static const Registry r = [] {
     Registry r;
-    for (auto add : {register_sources, register_pad, register_conv, register_max_pool, register_avg_pool,
-                     register_flatten, register_dense, register_sigmoid, register_relu, register_tanh,
-                     register_softmax, register_add, register_softmax_cross_entropy, register_squared_error,
-                     register_sgd, register_adam})
-      add(r);
+#define REGISTER(name) register_##name(r);
+#include "layers/registry.def"
+#undef REGISTER
     return r;
   }();
   return r;
