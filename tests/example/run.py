@@ -115,6 +115,7 @@ for compiler, language, standard in [("gcc", "c", "c99"), ("gcc", "c", "c11"), (
     check(f"example/header as {standard}, {compiler}", lambda: header(compiler, language, standard))
 check("example/only libc, libm and threads are needed", lambda: no_undefined("lenet"))
 check("example/train.c has at most 30 lines", thirty_lines)
+check("example/train.c stands in the README", lambda: None if (HERE / "train.c").read_text() in (ROOT / "README.md").read_text() else "it differs")
 check("example/train.c trains", train_in_c)
 check("example/span.cpp predicts alike from floats and bytes, pointers and spans",
       lambda: program(HERE / "span.cpp", ["lenet"], standard="c++20") and None)
