@@ -384,9 +384,9 @@ std::unique_ptr<llvm::Module> read_bitcode(std::string_view bytes, llvm::LLVMCon
 void settle_floats(llvm::Instruction &i, bool is_kernel) {
   if (!llvm::isa<llvm::FPMathOperator>(i))
     return;
-  i.setFastMathFlags(llvm::FastMathFlags());
-  if (is_kernel)
-    i.setHasAllowContract(true);
+  llvm::FastMathFlags flags;
+  flags.setAllowContract(is_kernel);
+  i.copyFastMathFlags(flags); // instead of what stands there; setFastMathFlags would add to it
   i.setMetadata(llvm::LLVMContext::MD_fpmath, nullptr);
 }
 

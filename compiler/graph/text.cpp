@@ -1,7 +1,11 @@
 // The graph's text form, both ways. `read_graph(print(g))` is `g`, but for source locations.
 #include <cctype>
+#include <cerrno>
+#include <cmath>
 #include <cstdlib>
 #include <fmt/format.h>
+#include <limits>
+#include <stdexcept>
 
 #include "graph/graph.h"
 #include "layers/op.h"
@@ -94,6 +98,8 @@ std::string print(const Graph &g) {
 }
 
 namespace {
+constexpr int64_t kMostDimension = std::numeric_limits<int32_t>::max(), kMostElements = int64_t(1) << 40;
+
 // A hand-written reader: the text is line by line, and each line is short.
 class Reader {
 public:
@@ -104,9 +110,7 @@ public:
     word("graph");
     g.name = name();
     word("batch");
-    g.batch = integer();
-    if (g.batch < 1)
-      fail("a batch of at least 1");
+    g.batch = integer(1, kMostDimension);
     int group = -1;
     for (;;) {
       skip();
@@ -120,11 +124,16 @@ public:
         node(g, group);
       } else {
         std::string w = name();
-        if (w == "end")
+        if (w == "end" && group < 0)
           break;
-        if (w == "group")
-          group = int(integer()), expect("{");
-        else if (w == "output")
+        if (w == "end")
+          fail("'}' before 'end'");
+        if (w == "group") {
+          if (group >= 0)
+            fail("'}': a group does not stand in a group");
+          group = int(integer(0, std::numeric_limits<int>::max()));
+          expect("{");
+        } else if (w == "output")
           g.output = value(g);
         else if (w == "loss")
           g.loss = value(g);
@@ -206,16 +215,17 @@ private:
         return int64_t(v);
     } else {
       double d = std::strtod(s.c_str(), &end);
-      if (!*end)
+      if (!*end && std::isfinite(d))
         return d;
     }
     fail("a number");
   }
-  int64_t integer() {
-    Attribute a = number();
-    if (!std::holds_alternative<int64_t>(a))
-      fail("a whole number");
-    return std::get<int64_t>(a);
+  int64_t integer(int64_t least, int64_t most) {
+    const Attribute a = number();
+    const int64_t *i = std::get_if<int64_t>(&a);
+    if (!i || *i < least || *i > most)
+      fail(fmt::format("a whole number from {} to {}", least, most));
+    return *i;
   }
   ValueId value(const Graph &) {
     expect("%");
@@ -231,9 +241,13 @@ private:
       bool real = false;
       while (!take("]")) {
         Attribute a = number();
-        real |= std::holds_alternative<double>(a);
-        numbers.push_back(std::holds_alternative<double>(a) ? std::get<double>(a) : double(std::get<int64_t>(a)));
-        ints.push_back(int64_t(numbers.back()));
+        if (const int64_t *i = std::get_if<int64_t>(&a)) {
+          ints.push_back(*i);
+          numbers.push_back(double(*i));
+        } else {
+          real = true;
+          numbers.push_back(std::get<double>(a));
+        }
         if (!take(",") && peek() != ']')
           fail("',' or ']'");
       }
@@ -275,13 +289,50 @@ private:
       fail("'f32'");
     expect("[");
     while (!take("]")) {
-      t.dims.push_back(integer());
-      if (t.dims.back() < 1 || t.dims.back() > (int64_t(1) << 31))
-        fail("dimensions from 1 to 2^31");
+      t.dims.push_back(integer(1, kMostDimension));
       if (!take(",") && peek() != ']')
         fail("',' or ']'");
     }
+    check_size(t.dims);
     return t;
+  }
+  // So that no operation's rule or pass overflows.
+  void check_size(const std::vector<int64_t> &dims) {
+    int64_t size = 1;
+    for (int64_t d : dims)
+      if (__builtin_mul_overflow(size, d, &size) || size > kMostElements)
+        fail(fmt::format("at most {} elements", kMostElements));
+  }
+  // The lists that the operations' rules count on.
+  void check_lists(const Node &n) {
+    struct Rule {
+      const char *name;
+      size_t count; // 0: any
+      int64_t least;
+    };
+    for (const Rule &rule : {Rule{"kernel", 2, 1}, Rule{"stride", 2, 1}, Rule{"image", 2, 1}, Rule{"padding", 4, 0}, Rule{"dims", 0, 1}}) {
+      const auto it = n.attributes.find(rule.name);
+      if (it == n.attributes.end())
+        continue;
+      const auto *list = std::get_if<std::vector<int64_t>>(&it->second);
+      bool good = list && (!rule.count || list->size() == rule.count);
+      for (size_t i = 0; good && i < list->size(); i++)
+        good = (*list)[i] >= rule.least && (*list)[i] <= kMostDimension;
+      if (!good)
+        fail(fmt::format("'{}' of {}whole numbers from {} to {}", rule.name, rule.count ? std::to_string(rule.count) + " " : "",
+                         rule.least, kMostDimension));
+      if (rule.least)
+        check_size(*list);
+    }
+  }
+  // Errors of the rule itself are reported by `verify`, as after every pass.
+  void check_ranks(const Graph &g, const Op &op, const Node &n) {
+    try {
+      op.infer(g, n);
+    } catch (const GraphError &) {
+    } catch (const std::out_of_range &) {
+      fail(fmt::format("inputs of more dimensions for '{}'", n.op));
+    }
   }
   void node(Graph &g, int group) {
     Node n;
@@ -304,6 +355,8 @@ private:
       throw GraphError{fmt::format("line {}: unknown operation '{}'", line_, n.op)};
     if (int(n.inputs.size()) < op->arity_min || int(n.inputs.size()) > op->arity_max)
       fail(fmt::format("{} to {} inputs of '{}'", op->arity_min, op->arity_max, n.op));
+    check_lists(n);
+    check_ranks(g, *op, n);
     if (!values_.emplace(n.name, ValueId(g.nodes.size())).second)
       fail(fmt::format("a name other than %{}, which stands above", n.name));
     g.nodes.push_back(std::move(n));
