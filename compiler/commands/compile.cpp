@@ -21,7 +21,7 @@ namespace fs = std::filesystem;
 struct Options {
   std::string model, output, stage, target = "host";
   std::vector<std::string> print_after;
-  bool print_after_all = false;
+  bool print_after_all = false, time = false;
   Overrides overrides;
 };
 
@@ -80,6 +80,22 @@ void write_both(const std::string &folder, const std::string &name, const Compil
   }
 }
 
+// A stage that ran for several targets is one line.
+void print_times(const Compiled &compiled) {
+  std::vector<std::pair<std::string, double>> lines;
+  double total = 0;
+  for (const auto &[stage, seconds] : compiled.times) {
+    auto line = std::find_if(lines.begin(), lines.end(), [&](const auto &l) { return l.first == stage; });
+    if (line == lines.end())
+      line = lines.emplace(line, stage, 0);
+    line->second += seconds;
+    total += seconds;
+  }
+  lines.emplace_back("total", total);
+  for (const auto &[stage, seconds] : lines)
+    fmt::print(stderr, "{:<26} {:8.3f} s\n", stage, seconds);
+}
+
 int compile_model(const Options &o) {
   if (!o.stage.empty())
     check_name("--emit: stage", o.stage, stages());
@@ -101,6 +117,8 @@ int compile_model(const Options &o) {
       fmt::print(stderr, "# after {}, {}{}\n{}", pass, of, changed ? "" : " (unchanged)", changed ? print(g) : "");
   };
   const Compiled compiled = compile(build_model(read_model(o.model), o.overrides), options);
+  if (o.time)
+    print_times(compiled);
   if (o.stage.empty())
     write_both(o.output.empty() ? "." : o.output, compiled.info.name, compiled);
   else
@@ -123,6 +141,7 @@ void add_compile(CLI::App &app, Action &action) {
   command->add_option("--print-after", o->print_after, fmt::format("show the graph after a pass: {}", fmt::join(pass_names(), ", ")))
       ->allow_extra_args(false)
       ->type_name("PASS");
+  command->add_flag("--time", o->time, "show the seconds of each stage, on standard error");
   command->add_flag("--print-after-all", o->print_after_all, "show the graph after every pass");
   command->callback([o, &action] { action = [o] { return compile_model(*o); }; });
 }
