@@ -136,18 +136,23 @@ public:
         } else if (w == "output")
           g.output = value(g);
         else if (w == "loss")
-          g.loss = value(g);
+          g.loss = metric(g);
         else if (w == "correct")
-          g.correct = value(g);
-        else if (w == "optimizer")
-          g.optimizer = name(), g.optimizer_attributes = attributes();
-        else
+          g.correct = metric(g);
+        else if (w == "optimizer") {
+          g.optimizer = name();
+          if (!registry().optimizer(g.optimizer))
+            throw GraphError{fmt::format("line {}: unknown optimizer '{}'", line_, g.optimizer)};
+          g.optimizer_attributes = attributes();
+        } else
           fail("'%', 'group', 'output', 'loss', 'correct', 'optimizer' or 'end'");
       }
     }
     skip();
     if (at_ != text_.size())
       fail("nothing after 'end'");
+    if (g.loss != kNoValue && g.optimizer.empty())
+      throw GraphError{"the graph has a loss and no optimizer"};
     return g;
   }
 
@@ -233,6 +238,12 @@ private:
     if (it == values_.end())
       fail("a value that stands above");
     return it->second;
+  }
+  ValueId metric(const Graph &g) {
+    const ValueId v = value(g);
+    if (!(op_of(g[v]).traits & kMetric))
+      fail(fmt::format("a loss or a count of correct examples, not %{} = {}", g[v].name, g[v].op));
+    return v;
   }
   Attribute attribute() {
     if (take("[")) {
