@@ -11,9 +11,8 @@ function(cnnc_embed target)
   set(hooks ${CMAKE_SOURCE_DIR}/runtime/hooks)
   file(GLOB hook_files CONFIGURE_DEPENDS ${hooks}/*)
   set(model_header ${CMAKE_SOURCE_DIR}/runtime/cnnc_model.h)
-  # The same bytes wherever it is built: a relative name, no debug information, no name of the compiler. Loops stay
-  # as they are, since the library's own optimisation comes later.
-  set(flags -O2 -std=gnu99 -emit-llvm -c -fPIC -g0 -fno-ident -fno-vectorize -fno-slp-vectorize -fno-unroll-loops)
+  # The same bytes wherever it is built: a relative name, no debug information, no name of the compiler.
+  set(flags -O2 -std=gnu99 -emit-llvm -c -fPIC -g0 -fno-ident -fno-slp-vectorize -fno-unroll-loops)
   set(x86 --target=x86_64-unknown-linux-gnu)
   # The headers of other machines are not at hand: the hooks say themselves what they use of the C library.
   set(elsewhere -ffreestanding -DCNNC_NO_SYSTEM_HEADERS)

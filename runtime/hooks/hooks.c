@@ -200,6 +200,18 @@ static int is_finite(double value) {
   return (bits >> 52 & 0x7FF) != 0x7FF;
 }
 
+/* Pixels that are NaN or infinite. A saturating activation would hide them from the loss, but not from the gradient.
+   No early end, so that the compiler takes several at a time. */
+static int all_finite(const float *values, uint64_t count) {
+  uint32_t bad = 0;
+  for (uint64_t i = 0; i < count; i++) {
+    uint32_t bits;
+    memcpy(&bits, values + i, sizeof bits);
+    bad |= (uint32_t)((bits & 0x7F800000u) == 0x7F800000u);
+  }
+  return bad == 0;
+}
+
 static cnnc_frame make_frame(cnnc_net *net, int worker) {
   cnnc_frame frame;
   memset(&frame, 0, sizeof frame);
@@ -246,6 +258,8 @@ static void run_chunk(cnnc_net *net, cnnc_frame *frame, int worker, uint64_t fir
       whole_chunk(call->targets, target_bytes(), first, valid, staged + staged_targets());
   if (call->pixels == CNNC_U8) cnnc_pack_u8(frame);
   else cnnc_pack_f32(frame);
+  if (call->pixels == CNNC_F32 && !all_finite((const float *)frame->region[REGION_IMAGES], valid * cnnc_the_model.input_size))
+    __atomic_store_n(&net->not_finite, 1u, __ATOMIC_RELAXED);
   if (call->task == TASK_PREDICT) {
     cnnc_infer(frame);
     predict_chunk(net, frame, first, valid, staged + staged_outputs());
@@ -377,6 +391,7 @@ static cnnc_status run_with_loss(cnnc_net *net, enum task task, const void *imag
   net->call.scale = (cnnc_real)(1 / divisor);
   share(net, work_on_chunks);
   status = measure(net, divisor, metrics);
+  if (__atomic_load_n(&net->not_finite, __ATOMIC_RELAXED)) status = CNNC_NOT_FINITE;
   if (status != CNNC_OK || task == TASK_EVALUATE) return status;
   share(net, work_on_blocks);
   if (task == TASK_TRAIN) net->step++;
