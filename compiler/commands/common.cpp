@@ -113,7 +113,14 @@ Run open_run(const std::string &folder) {
   if (info.model_text.empty())
     throw SystemError(fmt::format("{}: cannot open: the folder has no text of the model to compile", join(folder, "model.dsl")));
   const Source source(join(folder, "model.dsl"), info.model_text);
-  return {folder, info.data, load_model(source, overrides_of(info.overrides, join(folder, "run.json")))};
+  const std::string said = join(folder, "run.json");
+  try {
+    return {folder, info.data, load_model(source, overrides_of(info.overrides, said))};
+  } catch (const ModelError &e) {
+    if (e.exit_code != kUsage)
+      throw;
+    throw InputError(fmt::format("{}: damaged: what it changes of the model does not fit it\n{}", said, e.text));
+  }
 }
 
 std::string Run::checkpoint(const std::string &name) const { return join(folder, name + ".ckpt"); }

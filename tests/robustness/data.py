@@ -147,12 +147,19 @@ def damaged_runs(work, run):
              ("model.dsl", ["eval", "R"], lambda d: d[:30]), ("model.dsl", ["eval", "R"], lambda d: bytes(range(256))),
              ("model.dsl", ["train", "--resume", "R"], lambda d: d.replace(b"dense(2)", b"dense(3)")),
              *[("run.json", ["train", "--resume", "R"], lambda d, n=n: d[:n]) for n in (0, 1, 20, 90)],
-             ("run.json", ["eval", "R"], lambda d: d.replace(b'"overrides": {}', b'"overrides": {"batch": "-3"}')),
-             ("run.json", ["eval", "R"], lambda d: d.replace(b'"overrides": {}', b'"overrides": {"batch": "99999999999999999999"}')),
-             ("run.json", ["eval", "R"], lambda d: d.replace(b'"overrides": {}', b'"overrides": {"optimizer": "sgd(("}')),
-             ("run.json", ["eval", "R"], lambda d: d.replace(b'"overrides": {}', b'"overrides": 7')),
              ("run.json", ["eval", "R"], lambda d: b"[" * 100000)]
+    return damaged_each(work, run, cases)
 
+
+def damaged_overrides(work, run):
+    """What run.json says that the command line changed; it is the file that is at fault now."""
+    values = ['{"batch": "-3"}', '{"batch": "99999999999999999999"}', '{"batch": "12x"}', '{"optimizer": "sgd(("}',
+              '{"optimizer": "sgd(lr=-1)"}', '{"init": "best"}', '{"colour": "red"}', "7", '{"batch": 3}']
+    return damaged_each(work, run, [("run.json", ["eval", "R"], lambda d, v=v: d.replace(b'"overrides": {}', f'"overrides": {v}'.encode()))
+                                    for v in values])
+
+
+def damaged_each(work, run, cases):
     def one(number, case):
         name, command, damage = case
         folder = work / f"damaged-{number}"
@@ -219,4 +226,5 @@ def run(work):
             "--epochs", 1, "--output", work / "tiny-run", "--quiet")
     check("weights of another model", weights, work, 0, (work / "tiny-run/last.ckpt").read_bytes(), "another model", "tiny")
     check("damaged files of a run", damaged_runs, work, small)
+    check("damaged overrides of a run", damaged_overrides, work, small)
     check("forged checkpoints", forged, work, small)

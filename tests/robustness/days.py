@@ -137,6 +137,16 @@ def wait_for(condition, process, seconds=60):
         time.sleep(0.002)
 
 
+def ended(process, seconds=60):
+    """What a process said on standard error; one that does not end is killed."""
+    try:
+        return process.communicate(timeout=seconds)[1].decode(errors="replace")
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        raise
+
+
 def busy(work):
     """A second run into the same folder is refused while the first goes on undisturbed; readers are welcome."""
     run = work / "busy"
@@ -152,7 +162,7 @@ def busy(work):
             faults.append("the first run has ended")
     finally:
         first.send_signal(signal.SIGINT)
-        first.communicate(timeout=60)
+        ended(first)
     faults.append(None if first.returncode == 130 else f"exit code {first.returncode} of the first run, expected 130")
     faults.append(said(cnnc("train", work / "tiny.dsl", "--data", spec, "--output", run), 2, run, "--resume"))
     return next((f for f in faults if f), None) or whole(run)

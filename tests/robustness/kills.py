@@ -6,6 +6,7 @@ import subprocess
 import time
 
 from common import CNNC, LONG, check, cnnc, left_over, npy, read_checkpoint, rng, said, tiny_data, write
+from days import ended
 
 EPOCHS = 250
 
@@ -37,7 +38,7 @@ class Kills:
         p, before = start(work, work / "straight"), stamp(work / "straight")
         self.wait_for_begin(p, work / "straight", before)
         self.compiling = time.monotonic() - began
-        if p.communicate(timeout=300)[1] and p.returncode:
+        if ended(p, 300) and p.returncode:
             raise RuntimeError(f"exit code {p.returncode} of a run that nothing happens to")
         self.training = time.monotonic() - began - self.compiling
         self.wanted = final(work / "straight")
@@ -56,7 +57,7 @@ class Kills:
             time.sleep(rng.uniform(0, self.compiling))
         if which is not None and p.poll() is None:
             p.send_signal(which)
-        message = p.communicate(timeout=300)[1].decode(errors="replace")
+        message = ended(p, 300)
         if p.returncode == 0:
             return True
         in_time = "interrupted in epoch" in message
@@ -102,7 +103,7 @@ def interrupted(work):
     while not (run / "metrics.jsonl").exists() and p.poll() is None and time.monotonic() < end:
         time.sleep(0.001)
     p.send_signal(signal.SIGINT)
-    message = p.communicate(timeout=60)[1].decode()
+    message = ended(p)
     if p.returncode != 130 or f"saved; go on with: cnnc train --resume {run}" not in message:
         return f"exit code {p.returncode}, expected 130: {message}"
     return said(cnnc("eval", run), 0) or said(cnnc("train", "--resume", run, "--quiet"), 0)

@@ -5,6 +5,7 @@ Each must end with a clear error that names the file, the documented exit code, 
 CNNC_LONG_TESTS=1 kills 200 times and flips each bit; CNNC_SEED=N chooses other random moments and bits.
 """
 import pathlib
+import signal
 import sys
 
 import common
@@ -12,6 +13,8 @@ import data
 import days
 import kills
 
+# A shell's background job ignores Ctrl-C, and what it starts would too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with common.work_folder() as name:
     work = pathlib.Path(name)
     days.may_mount = common.own_mounts()
