@@ -21,7 +21,9 @@ bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\f' |
 bool too_large(const std::string &number) {
   size_t e = number.find_first_of("eE"), point = std::min(number.find('.'), std::min(e, number.size()));
   size_t first = number.find_first_of("123456789");
+  // An exponent of any length: beyond a milliard no text has digits enough to make up for it.
   long exponent = e == std::string::npos ? 0 : std::strtol(number.c_str() + e + 1, nullptr, 10);
+  exponent = std::clamp(exponent, -1000000000L, 1000000000L);
   return exponent + (long(point) - long(first)) > 0;
 }
 } // namespace
