@@ -41,12 +41,12 @@ public:
   double get(const void *values, uint64_t i) const {
     return model->element_bytes == 8 ? static_cast<const double *>(values)[i] : double(static_cast<const float *>(values)[i]);
   }
-  void set(uint64_t i, double v) {
-    void *values = model->parameter_values(net);
-    if (model->element_bytes == 8)
-      static_cast<double *>(values)[i] = v;
-    else
-      static_cast<float *>(values)[i] = float(v);
+  // Sets all parameters, rounded to the model's type.
+  void set(const std::vector<double> &values) {
+    std::vector<float> rounded(values.begin(), values.end());
+    const void *from = model->element_bytes == 8 ? static_cast<const void *>(values.data()) : rounded.data();
+    if (cnnc_status status = model->set_parameters(net, from); status != CNNC_OK)
+      throw GraphError{fmt::format("check: set_parameters gives status {}", int(status))};
   }
   const cnnc_model *model = nullptr;
   cnnc_net *net = nullptr;
@@ -107,11 +107,11 @@ CheckReport check_gradients(const Graph &forward, const CheckOptions &options) {
   Batch batch = random_batch(m, count, random);
   // Both start from the same values, which float holds; biases are moved off zero, where ReLU has its kink.
   std::uniform_real_distribution<double> nudge(-0.1, 0.1);
-  for (uint64_t i = 0; i < m.parameter_count; i++) {
-    double v = double(float(whole.get(whole.model->parameter_values(whole.net), i) + nudge(random)));
-    whole.set(i, v);
-    single.set(i, v);
-  }
+  std::vector<double> values(m.parameter_count);
+  for (uint64_t i = 0; i < m.parameter_count; i++)
+    values[i] = double(float(whole.get(m.parameter_values(whole.net), i) + nudge(random)));
+  whole.set(values);
+  single.set(values);
   const void *exact = gradient_of(whole, batch), *rounded = gradient_of(single, batch);
   CheckReport report;
   report.loss = loss_of(whole, batch);
@@ -129,14 +129,16 @@ CheckReport check_gradients(const Graph &forward, const CheckOptions &options) {
     c.sampled = int(samples);
     for (uint64_t s = 0; s < samples; s++) {
       uint64_t i = p.offset + (samples == p.size ? s : random() % p.size);
-      double keep = whole.get(m.parameter_values(whole.net), i), best = INFINITY;
+      double keep = values[i], best = INFINITY;
       // Where the wide step crosses a kink the narrow one does not; a wrong gradient fails both.
       for (double h : {1e-5, 1e-7}) {
-        whole.set(i, keep + h);
+        values[i] = keep + h;
+        whole.set(values);
         double above = loss_of(whole, batch);
-        whole.set(i, keep - h);
+        values[i] = keep - h;
+        whole.set(values);
         double below = loss_of(whole, batch);
-        whole.set(i, keep);
+        values[i] = keep;
         best = std::min(best, std::abs((above - below) / (2 * h) - whole.get(exact, i)) - (h < 1e-6 ? 1e-8 * std::abs(report.loss) : 0));
         if (best <= kDifferenceTolerance * c.largest)
           break;

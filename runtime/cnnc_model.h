@@ -19,7 +19,7 @@ typedef enum cnnc_status {
   CNNC_BAD_COUNT = 4,        /* count is 0, negative or above the batch */
   CNNC_BAD_LABEL = 5,        /* a label is not below the number of classes */
   CNNC_BAD_BYTES = 6,        /* load: damaged bytes, or of another model or version */
-  CNNC_NOT_FINITE = 7,       /* a loss or an output is NaN or infinite; the parameters were not changed */
+  CNNC_NOT_FINITE = 7,       /* an image, a parameter, a loss or an output is NaN or infinite */
   CNNC_NO_THREADS = 8,       /* init: the system could not create a thread */
   CNNC_INFERENCE_ONLY = 9,   /* a training call on a net made by init_inference */
   CNNC_UNSUPPORTED_CPU = 10  /* init: the machine lacks instructions that the library was compiled for */
@@ -44,7 +44,7 @@ typedef struct cnnc_parameter {
   uint32_t shape[4];
 } cnnc_parameter;
 
-#define CNNC_ABI 1u
+#define CNNC_ABI 2u
 
 enum cnnc_target_kind { CNNC_NO_TARGET = 0, CNNC_LABELS_U8 = 1, CNNC_LABELS_U16 = 2, CNNC_TARGET_IMAGE = 3 };
 enum cnnc_pixels { CNNC_F32 = 0, CNNC_U8 = 1 /* scaled by 1/255 */ };
@@ -90,8 +90,9 @@ typedef struct cnnc_model {
   cnnc_status (*save)(const cnnc_net *net, void *bytes, size_t size);
   cnnc_status (*load)(cnnc_net *net, const void *bytes, size_t size);
   /* parameter_count elements each, in the order of `parameters`; gradient_values holds the result of the
-     last call of `gradients`. */
-  void *(*parameter_values)(cnnc_net *net);
+     last call of `gradients`. set_parameters copies `values`, all of them finite, and leaves the rest as it is. */
+  cnnc_status (*set_parameters)(cnnc_net *net, const void *values);
+  const void *(*parameter_values)(const cnnc_net *net);
   const void *(*gradient_values)(const cnnc_net *net);
   uint64_t (*step)(const cnnc_net *net); /* updates so far */
 } cnnc_model;

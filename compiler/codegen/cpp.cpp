@@ -88,7 +88,7 @@ std::string constants(const LibraryParts &parts, const ModelInfo &info) {
     bool trains;
   } functions[] = {{"train_bytes", true}, {"infer_bytes", false}, {"init", true}, {"init_inference", false}, {"destroy", false},
                    {"train_step", true}, {"gradients", true}, {"evaluate", true}, {"predict", false}, {"save_size", false},
-                   {"save", false}, {"load", false}, {"parameter_values", false}, {"gradient_values", false}, {"step", false}};
+                   {"save", false}, {"load", false}, {"set_parameters", false}, {"parameter_values", false}, {"gradient_values", false}, {"step", false}};
   std::string list;
   for (const auto &f : functions)
     list += (list.empty() ? "    " : ", ") + (info.trains || !f.trains ? std::string("cnnc_hook_") + f.name : "NULL");
@@ -142,6 +142,8 @@ std::string public_functions(const ModelInfo &info) {
     s += fmt::format("cnnc_status {0}_predict{1}(cnnc_net *net, const {2} *images, int count, {4} *outputs) {{\n"
                      "  return cnnc_hook_predict(net, images, {3}, count, outputs);\n}}\n", n, suffix, pixel, u8, info.f64 ? "double" : "float");
   }
+  s += fmt::format("cnnc_status {}_set_parameters(cnnc_net *net, const {} *values) {{ return cnnc_hook_set_parameters(net, values); }}\n", n,
+                   info.f64 ? "double" : "float");
   return s + fmt::format("const cnnc_model *{}_model(void) {{ return &cnnc_the_model; }}\n", n);
 }
 
@@ -191,7 +193,7 @@ std::string cpp_text(const LibraryParts &parts, const ModelInfo &info, const Hal
   std::vector<std::string> names = {"the_plan", "the_model"};
   for (const Routine &r : parts.routines)
     names.push_back(r.name);
-  for (const char *hook : {"train_bytes", "infer_bytes", "train_step", "gradients", "evaluate", "predict", "parameter_values", "gradient_values", "step"})
+  for (const char *hook : {"train_bytes", "infer_bytes", "train_step", "gradients", "evaluate", "predict", "set_parameters", "parameter_values", "gradient_values", "step"})
     names.push_back(std::string("hook_") + hook);
   for (const std::string &n : names)
     s += fmt::format("#define cnnc_{} {}_internal_{}\n", n, info.name, n);

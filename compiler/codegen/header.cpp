@@ -106,7 +106,8 @@ const char *kTraining = R"(
      images: count inputs of @M@_INPUT_SIZE each; the _u8 form takes bytes, scaled by 1/255
      @targets@: @TARGETS@
      metrics: what this batch gave before the update; may be null
-   @BAD_LABEL@CNNC_INFERENCE_ONLY, CNNC_NOT_FINITE (the loss is NaN or infinite; the parameters were not changed).  */
+   @BAD_LABEL@CNNC_INFERENCE_ONLY, CNNC_NOT_FINITE (an image, a parameter or the loss is NaN or infinite, and
+   nothing was changed; or the update itself overflowed: then every call says so until load or set_parameters).  */
 @m@_status @m@_train_step(@m@ *net, const float *images, const @LABEL@ *@targets@, int count, @m@_metrics *metrics);
 @m@_status @m@_train_step_u8(@m@ *net, const uint8_t *images, const @LABEL@ *@targets@, int count, @m@_metrics *metrics);
 
@@ -126,10 +127,15 @@ const char *kRest = R"(
 @m@_status @m@_predict_u8(@m@ *net, const uint8_t *images, int count, float *@OUTPUTS@);
 
 /* Parameters@STATE@ as bytes that this model's library for any machine loads.
-   save: CNNC_MEMORY_TOO_SMALL where `size` is below save_size. load: CNNC_BAD_BYTES (damaged, or of another model).  */
+   save: CNNC_MEMORY_TOO_SMALL where `size` is below save_size. load: CNNC_BAD_BYTES (damaged, or of another model),
+   CNNC_NOT_FINITE (a value is NaN or infinite).  */
 size_t @m@_save_size(const @m@ *net);
 @m@_status @m@_save(const @m@ *net, void *bytes, size_t size);
 @m@_status @m@_load(@m@ *net, const void *bytes, size_t size);
+
+/* Replaces the parameters by @M@_PARAMETER_COUNT values, in the order of @m@_model()->parameters; the optimizer's
+   state and the number of updates stay. @m@_model()->parameter_values(net) reads them. CNNC_NOT_FINITE.  */
+@m@_status @m@_set_parameters(@m@ *net, const float *values);
 )";
 
 const char *kModel = R"(
@@ -181,6 +187,7 @@ public:
   size_t save_size() const noexcept { return net_ ? ::@m@_save_size(net_) : 0; }
   [[nodiscard]] cnnc_status save(void *bytes, size_t size) const noexcept { return ::@m@_save(net_, bytes, size); }
   [[nodiscard]] cnnc_status load(const void *bytes, size_t size) noexcept { return ::@m@_load(net_, bytes, size); }
+  [[nodiscard]] cnnc_status set_parameters(const float *values) noexcept { return ::@m@_set_parameters(net_, values); }
 
 private:
   using starter = cnnc_status (*)(::@m@ **, void *, size_t, int, uint64_t);

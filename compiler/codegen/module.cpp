@@ -179,7 +179,7 @@ void define_model(llvm::Module &m, const ModelInfo &info) {
     return n;
   };
   StructWriter w(m, type);
-  w.integer(1); // CNNC_ABI
+  w.integer(2); // CNNC_ABI
   w.integer(info.f64 ? 8 : 4);
   w.text(info.name);
   w.text(info.target);
@@ -202,7 +202,7 @@ void define_model(llvm::Module &m, const ModelInfo &info) {
   w.integer(info.tensors.size());
   w.integer(uint64_t(info.parameter_count));
   w.integer(uint64_t(info.optimizer_count));
-  unsigned member = type->getNumElements() - 16;
+  unsigned member = type->getNumElements() - 17;
   llvm::StructType *parameter =
       pointee(type, member, {llvm::Type::getInt8PtrTy(c), i64, i64, i32, llvm::ArrayType::get(i32, 4)});
   std::vector<Constant *> tensors;
@@ -222,7 +222,7 @@ void define_model(llvm::Module &m, const ModelInfo &info) {
   } functions[] = {{"train_bytes", true}, {"infer_bytes", false}, {"init", true}, {"init_inference", false},
                    {"destroy", false}, {"train_step", true}, {"gradients", true}, {"evaluate", true},
                    {"predict", false}, {"save_size", false}, {"save", false}, {"load", false},
-                   {"parameter_values", false}, {"gradient_values", false}, {"step", false}};
+                   {"set_parameters", false}, {"parameter_values", false}, {"gradient_values", false}, {"step", false}};
   for (const auto &f : functions)
     w.function(std::string("cnnc_hook_") + f.name, info.trains || !f.trains);
   g->setInitializer(w.done());

@@ -70,6 +70,11 @@ cnnc_status cnnc_hook_load(cnnc_net *net, const void *bytes, size_t size) {
   uint64_t step = get_number(from + 40, 8);
   size_t tensor = (size_t)cnnc_the_model.parameter_count * sizeof(cnnc_real);
   from += SAVE_HEADER;
+  for (uint64_t i = 0; i < cnnc_the_model.parameter_count + stored; i++) {
+    cnnc_real value;
+    memcpy(&value, from + i * sizeof value, sizeof value); /* the bytes may stand anywhere */
+    if (!is_finite((double)value)) return CNNC_NOT_FINITE;
+  }
   memcpy(net->parameters, from, tensor);
   if (net->trains) {
     for (uint32_t slot = 0; slot < cnnc_the_plan.state_slots; slot++) {
@@ -80,5 +85,6 @@ cnnc_status cnnc_hook_load(cnnc_net *net, const void *bytes, size_t size) {
     if (stored != optimizer_count()) step = 0; /* a fresh optimizer corrects its bias from the first step */
   }
   net->step = step;
+  net->overflowed = 0;
   return CNNC_OK;
 }

@@ -66,6 +66,10 @@ cnnc_status cnnc_public_save(const cnnc_net *net, void *bytes, size_t size) {
   const cnnc_model *m = table_of(net);
   return m == NULL ? CNNC_BAD_ARGUMENT : m->save(net, bytes, size);
 }
+cnnc_status cnnc_public_set_parameters(cnnc_net *net, const void *values) {
+  const cnnc_model *m = table_of(net);
+  return m == NULL ? CNNC_BAD_ARGUMENT : m->set_parameters(net, values);
+}
 cnnc_status cnnc_public_load(cnnc_net *net, const void *bytes, size_t size) {
   const cnnc_model *m = table_of(net);
   return m == NULL ? CNNC_BAD_ARGUMENT : m->load(net, bytes, size);

@@ -59,7 +59,8 @@ struct cnnc_net {
   const cnnc_model *model; /* null once destroyed */
   int trains;              /* 0: made by init_inference */
   int sharing;             /* workers of the current call: all, or only the caller */
-  uint32_t not_finite;     /* atomic: a worker met such an output */
+  uint32_t not_finite;     /* atomic: a worker met such an image or output */
+  uint32_t overflowed;     /* atomic: an update made such a parameter, until `load` or `set_parameters` replace it */
   uint64_t step;
   cnnc_real *parameters, *state, *gradients;
   char *partials;          /* without training a partial has metrics only: see place_net */
@@ -71,6 +72,33 @@ struct cnnc_net {
 };
 
 static int is_net(const cnnc_net *net) { return net != NULL && net->model == &cnnc_the_model; }
+
+/* By the bits, so that no compiler option can assume it away. */
+static int is_finite(double value) {
+  uint64_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  return (bits >> 52 & 0x7FF) != 0x7FF;
+}
+
+/* Not one NaN or infinity: a saturating activation would hide one from the loss, but not from the gradient. No early
+   end, so that the compiler takes several at a time. */
+static int floats_finite(const float *values, uint64_t count) {
+  uint32_t bad = 0;
+  for (uint64_t i = 0; i < count; i++) {
+    uint32_t bits;
+    memcpy(&bits, values + i, sizeof bits);
+    bad |= (uint32_t)((bits & 0x7F800000u) == 0x7F800000u);
+  }
+  return bad == 0;
+}
+
+static int reals_finite(const cnnc_real *values, uint64_t count) {
+  const void *place = values;
+  if (sizeof(cnnc_real) == sizeof(float)) return floats_finite((const float *)place, count);
+  int finite = 1;
+  for (uint64_t i = 0; i < count; i++) finite &= is_finite((double)values[i]);
+  return finite;
+}
 
 #include "checkpoint.c"
 
@@ -193,25 +221,6 @@ void cnnc_hook_destroy(cnnc_net *net) {
 
 /* What one worker does -------------------------------------------------------------------------------------------- */
 
-/* By the bits, so that no compiler option can assume it away. */
-static int is_finite(double value) {
-  uint64_t bits;
-  memcpy(&bits, &value, sizeof bits);
-  return (bits >> 52 & 0x7FF) != 0x7FF;
-}
-
-/* Pixels that are NaN or infinite. A saturating activation would hide them from the loss, but not from the gradient.
-   No early end, so that the compiler takes several at a time. */
-static int all_finite(const float *values, uint64_t count) {
-  uint32_t bad = 0;
-  for (uint64_t i = 0; i < count; i++) {
-    uint32_t bits;
-    memcpy(&bits, values + i, sizeof bits);
-    bad |= (uint32_t)((bits & 0x7F800000u) == 0x7F800000u);
-  }
-  return bad == 0;
-}
-
 static cnnc_frame make_frame(cnnc_net *net, int worker) {
   cnnc_frame frame;
   memset(&frame, 0, sizeof frame);
@@ -258,7 +267,7 @@ static void run_chunk(cnnc_net *net, cnnc_frame *frame, int worker, uint64_t fir
       whole_chunk(call->targets, target_bytes(), first, valid, staged + staged_targets());
   if (call->pixels == CNNC_U8) cnnc_pack_u8(frame);
   else cnnc_pack_f32(frame);
-  if (call->pixels == CNNC_F32 && !all_finite((const float *)frame->region[REGION_IMAGES], valid * cnnc_the_model.input_size))
+  if (call->pixels == CNNC_F32 && !floats_finite((const float *)frame->region[REGION_IMAGES], valid * cnnc_the_model.input_size))
     __atomic_store_n(&net->not_finite, 1u, __ATOMIC_RELAXED);
   if (call->task == TASK_PREDICT) {
     cnnc_infer(frame);
@@ -305,8 +314,16 @@ static void work_on_blocks(void *context, int worker) {
   cnnc_frame frame = make_frame(net, worker);
   for (uint64_t block = begin; block < end; block++) {
     frame.block = (int32_t)block;
-    if (net->call.task == TASK_TRAIN) cnnc_update(&frame);
-    else cnnc_reduce(&frame);
+    if (net->call.task == TASK_GRADIENTS) {
+      cnnc_reduce(&frame);
+      continue;
+    }
+    cnnc_update(&frame);
+    uint64_t elements = cnnc_the_plan.block_elements, first = block * elements;
+    int finite = reals_finite(net->parameters + first, elements);
+    for (uint32_t slot = 0; slot < cnnc_the_plan.state_slots; slot++)
+      finite &= reals_finite(net->state + slot * cnnc_the_plan.parameter_padded + first, elements);
+    if (!finite) __atomic_store_n(&net->overflowed, 1u, __ATOMIC_RELAXED);
   }
 }
 
@@ -319,7 +336,8 @@ static void share(cnnc_net *net, worker_job *job) {
 
 static cnnc_status check_images(const cnnc_net *net, const void *images, int pixels, int count) {
   if (!is_net(net) || images == NULL || (pixels != CNNC_F32 && pixels != CNNC_U8)) return CNNC_BAD_ARGUMENT;
-  return count < 1 || (uint32_t)count > cnnc_the_model.batch ? CNNC_BAD_COUNT : CNNC_OK;
+  if (count < 1 || (uint32_t)count > cnnc_the_model.batch) return CNNC_BAD_COUNT;
+  return net->overflowed ? CNNC_NOT_FINITE : CNNC_OK;
 }
 
 static cnnc_status check_labels(const void *targets, int count) {
@@ -394,8 +412,9 @@ static cnnc_status run_with_loss(cnnc_net *net, enum task task, const void *imag
   if (__atomic_load_n(&net->not_finite, __ATOMIC_RELAXED)) status = CNNC_NOT_FINITE;
   if (status != CNNC_OK || task == TASK_EVALUATE) return status;
   share(net, work_on_blocks);
-  if (task == TASK_TRAIN) net->step++;
-  return CNNC_OK;
+  if (task == TASK_GRADIENTS) return reals_finite(net->gradients, cnnc_the_plan.parameter_padded) ? CNNC_OK : CNNC_NOT_FINITE;
+  net->step++;
+  return net->overflowed ? CNNC_NOT_FINITE : CNNC_OK;
 }
 
 cnnc_status cnnc_hook_train_step(cnnc_net *net, const void *images, int pixels, const void *targets, int count,
@@ -423,6 +442,15 @@ cnnc_status cnnc_hook_predict(cnnc_net *net, const void *images, int pixels, int
   return __atomic_load_n(&net->not_finite, __ATOMIC_RELAXED) ? CNNC_NOT_FINITE : CNNC_OK;
 }
 
-void *cnnc_hook_parameter_values(cnnc_net *net) { return is_net(net) ? net->parameters : NULL; }
+cnnc_status cnnc_hook_set_parameters(cnnc_net *net, const void *values) {
+  if (!is_net(net) || values == NULL) return CNNC_BAD_ARGUMENT;
+  uint64_t count = cnnc_the_model.parameter_count;
+  if (!reals_finite((const cnnc_real *)values, count)) return CNNC_NOT_FINITE;
+  memcpy(net->parameters, values, (size_t)(count * sizeof(cnnc_real)));
+  net->overflowed = net->trains && !reals_finite(net->state, cnnc_the_plan.state_slots * cnnc_the_plan.parameter_padded);
+  return CNNC_OK;
+}
+
+const void *cnnc_hook_parameter_values(const cnnc_net *net) { return is_net(net) ? net->parameters : NULL; }
 const void *cnnc_hook_gradient_values(const cnnc_net *net) { return is_net(net) ? net->gradients : NULL; }
 uint64_t cnnc_hook_step(const cnnc_net *net) { return is_net(net) ? net->step : 0; }

@@ -69,7 +69,7 @@ int main(int argc, char **argv) {
   lenet *net;
   lenet_metrics metrics;
   need(lenet_init(&net, memory, bytes, threads, 1), "init");
-  float *values = model->parameter_values((cnnc_net *)net);
+  const float *values = model->parameter_values((cnnc_net *)net);
 
   const cnnc_parameter *place[10];
   for (int k = 0; k < 10; k++) {
@@ -82,9 +82,11 @@ int main(int argc, char **argv) {
       return 1;
     }
   }
+  static float start[LENET_PARAMETER_COUNT];
   size_t at = 0;
   for (int k = 0; k < 10; at += place[k++]->size)
-    memcpy(values + place[k]->offset, weights + at, place[k]->size * sizeof(float));
+    memcpy(start + place[k]->offset, weights + at, place[k]->size * sizeof(float));
+  need(lenet_set_parameters(net, start), "set_parameters");
 
   need(lenet_predict(net, pixels, COUNT, logits), "predict");
   compare("outputs", "logits", logits, wanted_logits, COUNT * 10, 1e-5);

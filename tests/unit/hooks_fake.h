@@ -124,7 +124,7 @@ const cnnc_model cnnc_the_model = {
     FAKE_TARGET == CNNC_TARGET_IMAGE || FAKE_TARGET == CNNC_NO_TARGET ? 0 : OUTPUTS, FAKE_SUM, 2, COUNT, 2 * COUNT,
     tensors, cnnc_hook_train_bytes, cnnc_hook_infer_bytes, cnnc_hook_init, cnnc_hook_init_inference,
     cnnc_hook_destroy, cnnc_hook_train_step, cnnc_hook_gradients, cnnc_hook_evaluate, cnnc_hook_predict,
-    cnnc_hook_save_size, cnnc_hook_save, cnnc_hook_load, cnnc_hook_parameter_values, cnnc_hook_gradient_values,
+    cnnc_hook_save_size, cnnc_hook_save, cnnc_hook_load, cnnc_hook_set_parameters, cnnc_hook_parameter_values, cnnc_hook_gradient_values,
     cnnc_hook_step};
 
 // What the templates of hooks_test.cpp need of one model.

@@ -90,7 +90,7 @@ template <class F> struct Net {
   }
   Net(const Net &) = delete;
   ~Net() { F::model().destroy(net); }
-  typename F::Real *parameters() { return static_cast<typename F::Real *>(F::model().parameter_values(net)); }
+  const typename F::Real *parameters() { return static_cast<const typename F::Real *>(F::model().parameter_values(net)); }
   const typename F::Real *gradients() { return static_cast<const typename F::Real *>(F::model().gradient_values(net)); }
   std::vector<char> image() const { return std::vector<char>(memory.get(), memory.get() + bytes); }
   std::vector<unsigned char> saved() const {

@@ -211,13 +211,9 @@ TEST_CASE("every target of this family that the machine can run gives the same g
     if (std::string(target) == "x86-64-linux-avx2" && !(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")))
       continue;
     Running run(load(g, false, target), 1);
-    std::memcpy(run.model->parameter_values(run.net), [&] {
-      static std::vector<float> v;
-      v.clear();
-      for (double x : reference.parameters())
-        v.push_back(float(x));
-      return v.data();
-    }(), run.model->parameter_count * 4);
+    const std::vector<double> start = reference.parameters();
+    const std::vector<float> rounded(start.begin(), start.end());
+    REQUIRE(run.model->set_parameters(run.net, rounded.data()) == CNNC_OK);
     auto exact = reference.gradients(d.images.data(), d.labels.data(), 37);
     CHECK(difference(run.gradients(d.images.data(), d.labels.data(), 37), exact) <= 1e-5 * largest(exact));
   }
@@ -243,4 +239,56 @@ TEST_CASE("NaN and infinity in images come out as a status, whatever stands betw
       CHECK(m->step(run.net) == 0);
     }
   }
+}
+
+TEST_CASE("NaN and infinity in parameters are refused, and an update that overflows is never hidden") {
+  for (const char *layer : {"sigmoid", "relu", "tanh", "softmax"})
+    for (const char *loss : {"softmax_cross_entropy", "squared_error"}) {
+      CAPTURE(layer);
+      CAPTURE(loss);
+      const bool image = std::string(loss) == "squared_error";
+      const cnnc_model *m = load(build(std::string("model nan\ninput x: f32[1, 6, 6]\n") + (image ? "target y: f32[3]\n" : "") +
+                                       "conv(2, kernel=3, padding=1)\n" + layer + "\nflatten\ndense(3)\nloss " + loss +
+                                       "\noptimizer sgd(lr=3e38)\nbatch 20\n"), false);
+      const std::vector<float> images(20 * 36, 0.5f), target(60, 1e30f);
+      const std::vector<uint8_t> labels(20, 1);
+      std::vector<float> outputs(60);
+      const void *targets = image ? static_cast<const void *>(target.data()) : labels.data();
+      for (float bad : {NAN, INFINITY, -INFINITY}) {
+        Running run(m, 1);
+        auto before = run.parameters();
+        std::vector<float> values(before.begin(), before.end());
+        values[3] = bad;
+        CHECK(m->set_parameters(run.net, values.data()) == CNNC_NOT_FINITE);
+        std::vector<unsigned char> bytes(m->save_size(run.net));
+        REQUIRE(m->save(run.net, bytes.data(), bytes.size()) == CNNC_OK);
+        std::memcpy(bytes.data() + 48 + 12, &bad, 4);
+        uint64_t sum = 0xCBF29CE484222325u; // of the format's FNV-1a
+        for (size_t i = 0; i + 8 < bytes.size(); i++)
+          sum = (sum ^ bytes[i]) * 0x100000001B3u;
+        std::memcpy(bytes.data() + bytes.size() - 8, &sum, 8);
+        CHECK(m->load(run.net, bytes.data(), bytes.size()) == CNNC_NOT_FINITE);
+        CHECK(run.parameters() == before);
+      }
+      Running run(m, 1);
+      const auto start = run.parameters();
+      const std::vector<float> values(start.begin(), start.end());
+      cnnc_status status = CNNC_OK;
+      for (int i = 0; i < 5 && status == CNNC_OK; i++)
+        status = m->train_step(run.net, images.data(), CNNC_F32, targets, 20, nullptr);
+      const bool diverged = status == CNNC_NOT_FINITE;
+      if (image) // the loss and its gradient pass the largest float
+        CHECK(diverged);
+      for (double p : run.parameters())
+        if (!std::isfinite(p)) {
+          CHECK(diverged);
+          CHECK(m->train_step(run.net, images.data(), CNNC_F32, targets, 20, nullptr) == CNNC_NOT_FINITE);
+          CHECK(m->gradients(run.net, images.data(), CNNC_F32, targets, 20, nullptr) == CNNC_NOT_FINITE);
+          CHECK(m->evaluate(run.net, images.data(), CNNC_F32, targets, 20, nullptr) == CNNC_NOT_FINITE);
+          CHECK(m->predict(run.net, images.data(), CNNC_F32, 20, outputs.data()) == CNNC_NOT_FINITE);
+          break;
+        }
+      CHECK(m->set_parameters(run.net, values.data()) == CNNC_OK);
+      CHECK(m->predict(run.net, images.data(), CNNC_F32, 20, outputs.data()) == CNNC_OK);
+    }
 }
