@@ -230,7 +230,7 @@ Compiled compile(Graph graph, const CompileOptions &options) {
       continue;
 
     ModelInfo info = describe(c.graph, plan, options, target);
-    LibraryParts parts{target, plan, c.infer, 0, 0, {}, {}};
+    LibraryParts parts{target, plan, c.infer, 0, 0, {}, {}, ""};
     if (info.trains)
       parts.state_slots = registry().optimizer(c.graph.optimizer)->slots(c.graph.optimizer_attributes);
     for (const Node &n : c.graph.nodes)
@@ -243,6 +243,11 @@ Compiled compile(Graph graph, const CompileOptions &options) {
       continue;
 
     parts.routines = make_routines(kernels, c, plan);
+    parts.tick = options.instrument ? kTickSymbol : "";
+    c.calls.clear();
+    for (const Routine &r : parts.routines)
+      for (const KernelCall &call : r.calls)
+        c.calls.push_back({r.name, call.kernel, call.what, call.macs, call.bytes});
     took("schedules");
     if (reached("schedule")) {
       append("schedule", target, loop_nests(kernels));

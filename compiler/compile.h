@@ -15,9 +15,17 @@ struct CompileOptions {
   bool f64 = false;            // elements are doubles: only for the gradient check
   std::string stop_at = "obj"; // the last stage that is wanted; see stages()
   std::string command;         // for the header's first line
+  bool instrument = false;     // routines report to kTickSymbol: for `cnnc bench`
   // Called after every pass with its name, the graph that it worked on ("inference", "training"), the graph, and
   // whether it changed anything.
   std::function<void(const std::string &pass, const std::string &of, const Graph &, bool changed)> after_pass;
+};
+
+// One call of a kernel, in the order of the numbers that instrumented code reports.
+struct CallInfo {
+  std::string routine, kernel, what; // "train", "lenet_k3_conv_sigmoid", "%4 = conv sigmoid"
+  int64_t macs = 0;  // an example, by the direct method
+  int64_t bytes = 0; // read and written by one call
 };
 
 struct Compiled {
@@ -28,6 +36,7 @@ struct Compiled {
   // By stage: graph gradient fused plan schedule stmt llvm asm header obj, up to `stop_at` ("obj" is the object's
   // bytes). `stmt`, `schedule`, `llvm` and `asm` are made only where they are the stage asked for.
   std::map<std::string, std::string> text;
+  std::vector<CallInfo> calls; // of one target
   std::vector<std::pair<std::string, double>> times; // seconds of each stage, in their order
 };
 
@@ -36,6 +45,9 @@ const std::vector<std::string> &target_names();
 
 // Throws GraphError on a fault of the compiler, TargetError on an unknown target.
 Compiled compile(Graph graph, const CompileOptions &options);
+
+// The function that instrumented code calls: void (int call), with -1 where a routine begins.
+constexpr const char *kTickSymbol = "cnnc_bench_tick";
 
 struct TargetError {
   std::string message;

@@ -85,8 +85,18 @@ KernelCall KernelSet::group(const Graph &g, const GraphPlan &plan, const std::ve
   if (!out_storage)
     throw GraphError{fmt::format("kernel: %{} is not stored", last.name)};
   text += fmt::format("align {}\n", alignment_of(out_storage->place, real_));
-  for (ValueId v : reads)
+  call.what = fmt::format("%{} =", last.name);
+  for (ValueId v : nodes) {
+    call.what += " " + g[v].op;
+    if (op_of(g[v]).macs)
+      call.macs += op_of(g[v]).macs(g, g[v]);
+  }
+  auto bytes_of = [&](ValueId v) { return g[v].type.size() * (has_lane(g[v].type) ? lanes_ : 1) * real_.bytes(); };
+  call.bytes = bytes_of(root);
+  for (ValueId v : reads) {
     call.places.push_back(plan.of(v)->place);
+    call.bytes += bytes_of(v);
+  }
   call.places.push_back(out_storage->place);
   call.block_bytes.assign(call.places.size(), 0);
   if (const Kernel *known = find(text)) {
@@ -132,7 +142,7 @@ KernelCall KernelSet::group(const Graph &g, const GraphPlan &plan, const std::ve
 }
 
 KernelCall KernelSet::pack(Halide::Type from, Region region, Place to, int64_t elements) {
-  KernelCall call{"", {{region, 0}, to}, {0, 0}};
+  KernelCall call{"", {{region, 0}, to}, {0, 0}, from.is_uint() ? "pack u8" : "pack f32", 0, elements * lanes_ * (from.bytes() + real_.bytes())};
   std::string text = fmt::format("pack {} {}\n", from.bits(), elements);
   if (const Kernel *known = find(text)) {
     call.kernel = known->name;
@@ -152,7 +162,7 @@ KernelCall KernelSet::pack(Halide::Type from, Region region, Place to, int64_t e
 }
 
 KernelCall KernelSet::unpack(Place from, int64_t elements) {
-  KernelCall call{"", {from, {Region::Outputs, 0}}, {0, 0}};
+  KernelCall call{"", {from, {Region::Outputs, 0}}, {0, 0}, "unpack", 0, 2 * elements * lanes_ * real_.bytes()};
   Var lane("lane"), i("i");
   ImageParam in(real_, 2, "in");
   fix_shape(in, {lanes_, elements}, 64);
@@ -184,7 +194,7 @@ ImageParam partials_of(const Plan &plan, Halide::Type real) {
 
 KernelCall KernelSet::reduce(const Plan &plan) {
   int64_t step = plan.block_elements * real_.bytes();
-  KernelCall call{"", {{Region::Partials, 0}, {Region::Gradients, 0}}, {step, step}};
+  KernelCall call{"", {{Region::Partials, 0}, {Region::Gradients, 0}}, {step, step}, "reduce", 0, step * (plan.partial_sums + 1)};
   Var x("x");
   ImageParam partials = partials_of(plan, real_);
   Func out("out");
@@ -200,7 +210,8 @@ KernelCall KernelSet::update(const Plan &plan, const std::string &name, const st
   const Optimizer &optimizer = *registry().optimizer(name);
   int64_t step = plan.block_elements * real_.bytes();
   int slots = optimizer.slots(attributes);
-  KernelCall call{"", {{Region::Partials, 0}, {Region::Parameters, 0}}, std::vector<int64_t>(size_t(2 + slots), step)};
+  KernelCall call{"", {{Region::Partials, 0}, {Region::Parameters, 0}}, std::vector<int64_t>(size_t(2 + slots), step), name,
+                  0, step * (plan.partial_sums + 2 * (1 + slots))};
   for (int s = 0; s < slots; s++)
     call.places.push_back({Region::State, s * plan.padded() * real_.bytes()});
   Var x("x");

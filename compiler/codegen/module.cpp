@@ -305,7 +305,8 @@ void evaluate_bytes(const llvm::Module &hooks, ModelInfo &info) {
 }
 
 // The body of a routine: each kernel with the addresses of its buffers.
-void define_routine(llvm::Module &m, const Routine &r, const std::map<std::string, const Kernel *> &kernels) {
+// With a function to report to, a call of it begins the routine and follows each kernel, numbered from `first`.
+void define_routine(llvm::Module &m, const Routine &r, const std::map<std::string, const Kernel *> &kernels, const std::string &tick, int first) {
   llvm::Function *f = m.getFunction("cnnc_" + r.name);
   if (!f || !f->isDeclaration())
     fault("the hooks do not call cnnc_" + r.name);
@@ -323,6 +324,11 @@ void define_routine(llvm::Module &m, const Routine &r, const std::map<std::strin
   llvm::StructType *buffer_type = llvm::StructType::getTypeByName(c, "struct.halide_buffer_t");
   if (!buffer_type && !r.calls.empty())
     fault("no halide_buffer_t");
+  auto report = [&](int number) {
+    if (!tick.empty())
+      b.CreateCall(m.getOrInsertFunction(tick, b.getVoidTy(), b.getInt32Ty()), {b.getInt32(uint32_t(number))});
+  };
+  report(-1);
   std::vector<llvm::Value *> buffers;
   for (const KernelCall &call : r.calls)
     while (buffers.size() < call.places.size())
@@ -358,6 +364,7 @@ void define_routine(llvm::Module &m, const Routine &r, const std::map<std::strin
     while (place < call.places.size())
       buffer();
     b.CreateCall(kernel, arguments);
+    report(first++);
   }
   b.CreateRetVoid();
 }
@@ -463,8 +470,11 @@ void LibraryModule::finish_variant(const LibraryParts &parts, const Halide::Modu
     by_name[k.name] = &k;
   if (llvm::Linker::linkModules(module, std::move(compiled)))
     fault("the kernels and the hooks do not link");
-  for (const Routine &r : parts.routines)
-    define_routine(module, r, by_name);
+  int first = 0;
+  for (const Routine &r : parts.routines) {
+    define_routine(module, r, by_name, parts.tick, first);
+    first += int(r.calls.size());
+  }
   settle_functions(module, parts, by_name);
   for (llvm::GlobalVariable &g : module.globals())
     if (!g.isDeclaration() && !g.hasPrivateLinkage())

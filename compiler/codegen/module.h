@@ -24,6 +24,7 @@ struct LibraryParts {
   int64_t macs = 0; // an image, forward
   std::vector<Routine> routines;
   std::vector<Kernel> kernels;
+  std::string tick; // the function that every routine calls after each kernel; empty: none
 };
 
 // A library: one variant for each target, and the public functions that choose among them.

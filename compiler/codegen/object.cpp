@@ -25,7 +25,7 @@ template <class T> T value_of(const char *what, llvm::Expected<T> expected) {
 
 } // namespace
 
-const cnnc_model *load_object(const std::string &object, const std::string &name) {
+const cnnc_model *load_object(const std::string &object, const std::string &name, const std::map<std::string, void *> &symbols) {
   llvm::InitializeNativeTarget();
   llvm::InitializeNativeTargetAsmPrinter();
   // One linker an object: two objects of one name (float and double) do not meet. Never destroyed: their code may
@@ -36,6 +36,11 @@ const cnnc_model *load_object(const std::string &object, const std::string &name
   char prefix = linker->getDataLayout().getGlobalPrefix();
   linker->getMainJITDylib().addGenerator(
       value_of(what, llvm::orc::DynamicLibrarySearchGenerator::GetForCurrentProcess(prefix)));
+  llvm::orc::SymbolMap map;
+  for (const auto &[symbol, address] : symbols)
+    map[linker->mangleAndIntern(symbol)] = llvm::JITEvaluatedSymbol::fromPointer(address);
+  if (llvm::Error e = linker->getMainJITDylib().define(llvm::orc::absoluteSymbols(std::move(map))))
+    fault(what, std::move(e));
   if (llvm::Error e = linker->addObjectFile(llvm::MemoryBuffer::getMemBufferCopy(object, name + ".o")))
     fault(what, std::move(e));
   auto symbol = value_of(what, linker->lookup(name + "_model"));
