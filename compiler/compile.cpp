@@ -5,6 +5,7 @@
 #include <chrono>
 #include <fmt/format.h>
 #include <iostream>
+#include <set>
 #include <sstream>
 
 #include "codegen/cpp.h"
@@ -90,15 +91,23 @@ std::vector<Routine> make_routines(KernelSet &kernels, const Compiled &c, const 
   int64_t input = c.infer[image("input")].type.size();
   Routine pack_f32{"pack_f32", {kernels.pack(Halide::Float(32), Region::Images, place(image("input")), input)}};
   Routine pack_u8{"pack_u8", {kernels.pack(Halide::UInt(8), Region::Images, place(image("input")), input)}};
-  Routine pack_target{"pack_target", {}}, infer{"infer", {}}, loss{"loss", {}}, train{"train", {}}, finish{"finish_partial", {}};
+  Routine pack_target{"pack_target", {}}, infer{"infer", {}}, prepare{"prepare", {}}, loss{"loss", {}}, train{"train", {}}, finish{"finish_partial", {}};
   Routine unpack{"unpack", {kernels.unpack(place(c.infer.output), c.infer[c.infer.output].type.size())}};
   if (ValueId t = image("target"); t != kNoValue)
     pack_target.calls.push_back(kernels.pack(Halide::Float(32), Region::Targets, place(t), c.infer[t].type.size()));
+  std::set<std::string> prepared;
+  auto add = [&](const Graph &g, const GraphPlan &p, const std::vector<ValueId> &group, Routine &usual) {
+    const Node &last = g[group.back()];
+    if (has_trait(last, kPrepare) && !prepared.insert(last.name).second)
+      return; // inference and training share it
+    Routine &r = has_trait(last, kPrepare) ? prepare : has_trait(last, kMetric) && &g == &c.infer ? loss : has_trait(last, kFinish) ? finish : usual;
+    r.calls.push_back(kernels.group(g, p, group));
+  };
   for (const auto &group : plan.infer.groups)
-    (has_trait(c.infer[group.back()], kMetric) ? loss : infer).calls.push_back(kernels.group(c.infer, plan.infer, group));
+    add(c.infer, plan.infer, group, infer);
   for (const auto &group : plan.train.groups)
-    (has_trait(c.train[group.back()], kFinish) ? finish : train).calls.push_back(kernels.group(c.train, plan.train, group));
-  std::vector<Routine> all = {pack_f32, pack_u8, pack_target, infer, unpack, loss, train, finish};
+    add(c.train, plan.train, group, train);
+  std::vector<Routine> all = {prepare, pack_f32, pack_u8, pack_target, infer, unpack, loss, train, finish};
   Routine reduce{"reduce", {}}, update{"update", {}};
   if (c.graph.loss != kNoValue) {
     reduce.calls.push_back(kernels.reduce(plan));
@@ -208,6 +217,8 @@ Compiled compile(Graph graph, const CompileOptions &options) {
 
   for (Graph *g : {&c.infer, &c.train})
     if (!g->nodes.empty()) {
+      if (options.conv != "direct")
+        pass(options.conv == "fast" ? "use-fast-convolution" : "choose-algorithm", *g);
       pass("choose-layout", *g);
       pass("fuse", *g);
     }

@@ -15,6 +15,7 @@ struct CompileOptions {
   bool f64 = false;            // elements are doubles: only for the gradient check
   std::string stop_at = "obj"; // the last stage that is wanted; see stages()
   std::string command;         // for the header's first line
+  std::string conv = "auto";   // convolutions: direct, fast wherever there is such an algorithm, or what the model of costs says
   bool instrument = false;     // routines report to kTickSymbol: for `cnnc bench`
   // Called after every pass with its name, the graph that it worked on ("inference", "training"), the graph, and
   // whether it changed anything.

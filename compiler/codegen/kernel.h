@@ -19,10 +19,11 @@ public:
   Halide::Expr scale;
 
   // How the kernel is to be scheduled: set by the operation that does the work.
-  enum class Form { Elementwise, Contraction, Scatter, PerLane, Outer };
+  enum class Form { Elementwise, Contraction, Scatter, PerLane, Outer, Tiles, FastForward, FastData, FastWeight, FastFinish };
   Form form = Form::Elementwise;
   Halide::Func reduce;   // the reduction of Contraction, Scatter, PerLane, Outer
-  Halide::Func staged;   // Outer: the first input with its lanes outermost
+  Halide::Func staged;   // Outer: the first input with its lanes outermost; FastForward, FastData: all points of a row
+  Halide::Func rows;     // FastForward, FastData: whole rows of the result
   Halide::RDom domain;
   bool accumulates = false; // adds to what the output holds
   std::vector<Halide::Func> roots; // small stages computed before the rest

@@ -131,8 +131,9 @@ void define_plan(llvm::Module &m, const LibraryParts &parts, const ModelInfo &in
   w.integer(uint64_t(p.partial_metrics));
   w.integer(uint64_t(p.train.workspace_bytes));
   w.integer(uint64_t(p.infer.workspace_bytes));
+  w.integer(uint64_t(p.prepared_bytes));
   w.integer(uint64_t(parts.macs));
-  llvm::StructType *start = pointee(type, 10, {i32, f32, f32, f32->getPointerTo()});
+  llvm::StructType *start = pointee(type, 11, {i32, f32, f32, f32->getPointerTo()});
   std::vector<Constant *> starts;
   for (const std::string &name : p.parameters) {
     const Node *n = nullptr;

@@ -1,28 +1,14 @@
 // Schedules by form. The batch stands in the lanes: the innermost dimension is one vector and is never split.
 #include <Halide.h>
-#include <algorithm>
 #include <cmath>
 
-#include "codegen/kernels.h"
+#include "codegen/schedule.h"
 #include "layers/op.h"
 
 namespace cnnc {
 using namespace Halide;
 
 namespace {
-Var dim(size_t i) { return Var("d" + std::to_string(i)); } // the names that KernelContext::vars gives
-Var lane() { return Var("lane"); }
-
-// Intermediates stay on the stack: an allocation would need a runtime.
-void on_stack(Func f) { f.store_in(MemoryType::Stack); }
-
-// How well a register tile keeps the two multipliers of a core busy: cycles a multiply-add of one vector. Each step
-// of the reduction does `accumulators` of them after `loads` loads, two a cycle of either, and each accumulator
-// can take one in four cycles.
-double cycles(double accumulators, double loads, double useful) {
-  return std::max({accumulators / 2, loads / 2, 4.0}) / (accumulators * useful);
-}
-
 struct Tile {
   int rows = 1, columns = 1; // along the first dimension (channels, units) and along the last (columns)
 };
@@ -33,7 +19,6 @@ Tile choose_tile(int64_t rows, int64_t columns, int64_t area, int limit) {
   double best_cost = INFINITY;
   for (int64_t r = 1; r <= rows && r * area <= limit; r++)
     for (int64_t c = 1; c <= columns && r * c * area <= limit; c++) {
-      auto useful = [](int64_t n, int64_t tile) { return double(n) / double((n + tile - 1) / tile * tile); };
       double cost = cycles(double(r * c * area), double(r + c * area), useful(rows, r) * useful(columns, c));
       if (cost < best_cost - 1e-9)
         best_cost = cost, best = {int(r), int(c)};
@@ -202,6 +187,11 @@ void schedule(KernelContext &k, Func out, const Type &type, const std::vector<co
   case Form::Scatter: scatter(k, out, type, m); break;
   case Form::PerLane: per_lane(k, out, type, m); break;
   case Form::Outer: outer(k, out, type, m); break;
+  case Form::Tiles:
+  case Form::FastForward:
+  case Form::FastData:
+  case Form::FastWeight:
+  case Form::FastFinish: schedule_fast(k, out, type, nodes, m); break;
   case Form::Elementwise:
     if (has_lane(type)) {
       if (!k.roots.empty() && type.dims.size() > 1 && !k.accumulates) {

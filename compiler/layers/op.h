@@ -27,6 +27,7 @@ enum Trait : unsigned {
   kAlone = 64,       // a kernel by itself
   kFinish = 128,     // once a partial sum, after its last chunk
   kMetric = 256,     // adds to the loss or to the count of correct examples
+  kPrepare = 1024,   // made of parameters alone: once after each change of them
   kGather = 512      // reads its input at computed places: may be inlined into an elementwise consumer
 };
 

@@ -34,6 +34,8 @@ void fuse(Graph &g) {
       size_t r = size_t(root[size_t(u)]);
       bool elementwise = has_trait(g[u], kElementwise);
       bool window = has_trait(g[u], kWindow) && disjoint_windows(g[u]);
+      if (window && n.has("tile") && g[u].list("kernel")[0] > 2)
+        window = false; // whole rows of a tiled convolution stand on the stack until the window has them all
       bool contraction = (traits & kContraction) != 0;
       if (computes(u) && (elementwise || (window && !(traits & kGather))) && !(contraction && has_contraction[r]) &&
           !(contraction && op_of(n).no_window && has_window[r])) {

@@ -11,6 +11,9 @@ namespace cnnc {
 
 // Rules of layout: the batch stands in the lanes, and a convolution reads an image whose border is stored.
 void choose_layout(Graph &g);
+// Convolutions that gain enough by it take an algorithm with fewer products; the second form: all that can.
+void choose_algorithm(Graph &g);
+void use_fast_convolution(Graph &g);
 // Gives every node that computes something the number of the kernel it belongs to.
 void fuse(Graph &g);
 

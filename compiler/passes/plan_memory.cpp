@@ -50,7 +50,7 @@ void place_in_arena(GraphPlan &plan) {
 } // namespace
 
 const char *region_name(Region r) {
-  static const char *const names[] = {"parameters", "state", "gradients", "partials", "partial", "workspace", "images", "targets", "outputs"};
+  static const char *const names[] = {"parameters", "state", "gradients", "partials", "partial", "workspace", "prepared", "images", "targets", "outputs"};
   return names[int(r)];
 }
 
@@ -109,6 +109,10 @@ GraphPlan plan_graph(const Graph &g, const Plan &plan, bool training) {
       s.place = {Region::Parameters, plan.offsets.at(n.name) * plan.element_bytes};
       s.bytes = size * plan.element_bytes;
       s.first = -1, s.last = end;
+    } else if (has_trait(n, kPrepare)) {
+      s.place = {Region::Prepared, plan.prepared.at(n.name)};
+      s.bytes = aligned(size * plan.element_bytes);
+      s.first = -1, s.last = end;
     } else if (n.type.kind == Kind::Label) {
       s.place = {Region::Targets, 0};
       s.bytes = int64_t(plan.lanes) * (n.integer("classes") > 256 ? 2 : 1);
@@ -154,6 +158,10 @@ Plan plan_memory(const Graph &infer, const Graph &train, int lanes, int element_
       plan.offsets[infer[v].name] = plan.parameter_count;
       plan.parameter_count += infer[v].type.size();
     }
+  for (const Graph *g : {&infer, &train})
+    for (const Node &n : g->nodes)
+      if (has_trait(n, kPrepare) && plan.prepared.emplace(n.name, plan.prepared_bytes).second)
+        plan.prepared_bytes += aligned(n.type.size() * element_bytes);
   // A block is what one thread updates at a time: small enough to share out, large enough for full vectors.
   plan.block_elements = plan.parameter_count >= 16384 ? 4096 : plan.parameter_count >= 1024 ? 512 : 64;
   plan.blocks = std::max<int64_t>(1, (plan.parameter_count + plan.block_elements - 1) / plan.block_elements);
@@ -185,6 +193,8 @@ std::string graph_plan_text(const char *title, const GraphPlan &p, const Graph &
 std::string plan_text(const Plan &plan, const Graph &infer, const Graph &train) {
   std::string s = fmt::format("plan {} lanes {} element {} bytes\n", infer.name, plan.lanes, plan.element_bytes);
   s += fmt::format("parameters: {} elements in {} blocks of {}\n", plan.parameter_count, plan.blocks, plan.block_elements);
+  if (plan.prepared_bytes)
+    s += fmt::format("prepared from the parameters: {} bytes\n", plan.prepared_bytes);
   if (!train.nodes.empty())
     s += fmt::format("partial sums: {} of {} bytes each, metrics at {}\n", plan.partial_sums, plan.partial_bytes, plan.partial_metrics);
   s += graph_plan_text("infer", plan.infer, infer);

@@ -10,7 +10,7 @@
 namespace cnnc {
 
 // The same order as the REGION_ constants of runtime/hooks/hooks.h.
-enum class Region { Parameters, State, Gradients, Partials, Partial, Workspace, Images, Targets, Outputs };
+enum class Region { Parameters, State, Gradients, Partials, Partial, Workspace, Prepared, Images, Targets, Outputs };
 const char *region_name(Region r);
 
 struct Place {
@@ -40,6 +40,8 @@ struct Plan {
   std::vector<std::string> parameters;    // in the order of the flat vector
   int64_t parameter_count = 0, block_elements = 0, blocks = 0;
   int64_t partial_bytes = 0, partial_metrics = 0; // bytes
+  std::map<std::string, int64_t> prepared; // by name: offsets of what is made of the parameters, bytes
+  int64_t prepared_bytes = 0;
   GraphPlan infer, train;
   int64_t padded() const { return block_elements * blocks; }
 };

@@ -86,5 +86,6 @@ cnnc_status cnnc_hook_load(cnnc_net *net, const void *bytes, size_t size) {
   }
   net->step = step;
   net->overflowed = 0;
+  net->stale = 1;
   return CNNC_OK;
 }

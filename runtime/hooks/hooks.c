@@ -63,6 +63,8 @@ struct cnnc_net {
   uint32_t overflowed;     /* atomic: an update made such a parameter, until `load` or `set_parameters` replace it */
   uint64_t step;
   cnnc_real *parameters, *state, *gradients;
+  char *prepared;
+  int stale;               /* the parameters changed since `prepared` was made of them */
   char *partials;          /* without training a partial has metrics only: see place_net */
   uint64_t partial_stride;
   char *thread_areas;      /* one a worker: its staged images, targets and outputs, then its workspace */
@@ -161,7 +163,8 @@ static uint64_t place_net(void *memory, int trains, int workers) {
   uint64_t parameters = threads + round_to_alignment((uint64_t)(workers - 1) * sizeof(pthread_t));
   uint64_t state = parameters + round_to_alignment(tensor);
   uint64_t gradients = state + (trains ? round_to_alignment(tensor * plan->state_slots) : 0);
-  uint64_t partials = gradients + (trains ? round_to_alignment(tensor) : 0);
+  uint64_t prepared = gradients + (trains ? round_to_alignment(tensor) : 0);
+  uint64_t partials = prepared + round_to_alignment(plan->prepared_bytes);
   uint64_t thread_areas = partials + round_to_alignment(sums * partial_stride);
   uint64_t total = thread_areas + (uint64_t)workers * thread_stride;
   if (memory == NULL) return total;
@@ -174,6 +177,8 @@ static uint64_t place_net(void *memory, int trains, int workers) {
   net->parameters = (cnnc_real *)(void *)(base + parameters);
   net->state = trains ? (cnnc_real *)(void *)(base + state) : NULL;
   net->gradients = trains ? (cnnc_real *)(void *)(base + gradients) : NULL;
+  net->prepared = base + prepared;
+  net->stale = 1;
   net->partials = base + partials;
   /* Generated code adds partial_metrics to a partial's address: take it off where only the metrics exist. */
   if (!trains) net->partials = (char *)((uintptr_t)net->partials - (uintptr_t)plan->partial_metrics);
@@ -228,6 +233,7 @@ static cnnc_frame make_frame(cnnc_net *net, int worker) {
   frame.region[REGION_STATE] = net->state;
   frame.region[REGION_GRADIENTS] = net->gradients;
   frame.region[REGION_PARTIALS] = net->partials;
+  frame.region[REGION_PREPARED] = net->prepared;
   frame.region[REGION_WORKSPACE] =
       net->thread_areas + (uint64_t)worker * net->thread_stride + workspace_place();
   frame.scale = net->call.scale;
@@ -365,6 +371,11 @@ static void begin_call(cnnc_net *net, enum task task, const void *images, int pi
   call->scale = 1;
   net->not_finite = 0;
   net->sharing = threads_pay(call->count) ? net->pool.workers : 1;
+  if (net->stale) {
+    cnnc_frame frame = make_frame(net, 0);
+    cnnc_prepare(&frame);
+    net->stale = 0;
+  }
 }
 
 /* Adds up the partials' metrics in their order. What is reported is a mean unless the model says a sum. */
@@ -414,6 +425,7 @@ static cnnc_status run_with_loss(cnnc_net *net, enum task task, const void *imag
   share(net, work_on_blocks);
   if (task == TASK_GRADIENTS) return reals_finite(net->gradients, cnnc_the_plan.parameter_padded) ? CNNC_OK : CNNC_NOT_FINITE;
   net->step++;
+  net->stale = 1;
   return net->overflowed ? CNNC_NOT_FINITE : CNNC_OK;
 }
 
@@ -447,6 +459,7 @@ cnnc_status cnnc_hook_set_parameters(cnnc_net *net, const void *values) {
   uint64_t count = cnnc_the_model.parameter_count;
   if (!reals_finite((const cnnc_real *)values, count)) return CNNC_NOT_FINITE;
   memcpy(net->parameters, values, (size_t)(count * sizeof(cnnc_real)));
+  net->stale = 1;
   net->overflowed = net->trains && !reals_finite(net->state, cnnc_the_plan.state_slots * cnnc_the_plan.parameter_padded);
   return CNNC_OK;
 }

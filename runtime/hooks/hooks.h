@@ -18,6 +18,7 @@ enum {
   REGION_PARTIALS,   /* the first partial sum; the next ones follow at partial_bytes */
   REGION_PARTIAL,    /* the partial sum of this chunk */
   REGION_WORKSPACE,  /* this thread's arena */
+  REGION_PREPARED,  /* what is made of the parameters alone: prepared_bytes */
   REGION_IMAGES,     /* `lanes` images of the user, one after another, f32 or u8 */
   REGION_TARGETS,    /* `lanes` labels or target images of the user */
   REGION_OUTPUTS,    /* `lanes` outputs, one after another */
@@ -50,6 +51,7 @@ typedef struct cnnc_plan {
   uint64_t partial_bytes;      /* one partial sum: flat gradient, per-lane sums, loss and correct */
   uint64_t partial_metrics;    /* offset in a partial, bytes: `lanes` losses, then `lanes` counts of correct, as reals */
   uint64_t workspace_train_bytes, workspace_infer_bytes;
+  uint64_t prepared_bytes;
   uint64_t macs;               /* multiply-adds an image, forward: decides whether threads pay */
   const cnnc_start *starts;    /* one a parameter tensor */
   uint32_t cpu_needs;          /* bits of cpu.c */
@@ -58,6 +60,7 @@ typedef struct cnnc_plan {
 /* Defined by the generated code (kept inside the library). Each works on frame->region. */
 extern const cnnc_plan cnnc_the_plan;
 extern const cnnc_model cnnc_the_model;
+void cnnc_prepare(const cnnc_frame *frame);     /* PARAMETERS -> PREPARED */
 void cnnc_pack_f32(const cnnc_frame *frame);    /* IMAGES -> lanes in WORKSPACE */
 void cnnc_pack_u8(const cnnc_frame *frame);
 void cnnc_pack_target(const cnnc_frame *frame); /* TARGETS -> WORKSPACE; nothing to do for a model without one */

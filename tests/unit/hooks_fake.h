@@ -42,8 +42,13 @@ void cnnc_pack_target(const cnnc_frame *frame) {
     }
 }
 
+// The bias is read from here alone: a stale one would show.
+void cnnc_prepare(const cnnc_frame *frame) {
+  for (int k = 0; k < OUTPUTS; k++) place(frame, REGION_PREPARED)[k] = place(frame, REGION_PARAMETERS)[OUTPUTS * INPUTS + k];
+}
+
 void cnnc_infer(const cnnc_frame *frame) {
-  const cnnc_real *weight = place(frame, REGION_PARAMETERS), *bias = weight + OUTPUTS * INPUTS;
+  const cnnc_real *weight = place(frame, REGION_PARAMETERS), *bias = place(frame, REGION_PREPARED);
   for (int k = 0; k < OUTPUTS; k++)
     for (int lane = 0; lane < LANES; lane++) {
       cnnc_real sum = bias[k];
@@ -116,7 +121,7 @@ static const cnnc_start starts[] = {{CNNC_INIT_UNIFORM, -0.5f, 0.5f, nullptr}, {
 static const cnnc_parameter tensors[] = {{"dense1.weight", 0, OUTPUTS * INPUTS, 2, {OUTPUTS, INPUTS, 1, 1}},
                                          {"dense1.bias", OUTPUTS * INPUTS, OUTPUTS, 1, {OUTPUTS, 1, 1, 1}}};
 const cnnc_plan cnnc_the_plan = {PADDED, PADDED / BLOCK, BLOCK, 2,         FAKE_TRAINS, PARTIAL,
-                                 METRICS, 320,           256,   FAKE_MACS, starts,  0};
+                                 METRICS, 320,           256,   OUTPUTS * sizeof(cnnc_real), FAKE_MACS, starts,  0};
 const cnnc_model cnnc_the_model = {
     CNNC_ABI, sizeof(cnnc_real), "fake", "host", "test", 0x1234567890ABCDEFu, BATCH, LANES, SUMS, 64,
     1, {INPUTS, 1, 1, 1}, 1, {OUTPUTS, 1, 1, 1}, FAKE_TARGET == CNNC_TARGET_IMAGE ? 1u : 0u, {OUTPUTS, 1, 1, 1},

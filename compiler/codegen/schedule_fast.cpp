@@ -1,0 +1,152 @@
+// Schedules of the fast convolution (layers/conv_fast.cpp): transforms are unrolled over the points; products are
+// register tiles with the points outermost, so that one point's values stay in the first-level cache.
+#include <Halide.h>
+#include <cmath>
+
+#include "codegen/schedule.h"
+#include "layers/op.h"
+
+namespace cnnc {
+using namespace Halide;
+
+namespace {
+// Of a kernel's rows on the stack, bytes: a thread's stack is bounded by 64 KB.
+constexpr int64_t kStackBytes = 40960;
+
+struct Tile {
+  int rows = 1, columns = 1;
+};
+
+// Rows: the last may be partly of no use where `whole` is not set. Columns: always a divisor. `stack`: bytes that a
+// tile needs beside the registers.
+template <class F> Tile choose_tile(int64_t rows, int64_t columns, bool whole, int limit, F stack) {
+  Tile best;
+  double best_cost = INFINITY;
+  for (int64_t r = 1; r <= rows && r <= limit; r++)
+    for (int64_t c = 1; c <= columns && r * c <= limit; c++) {
+      if (columns % c || (whole && rows % r) || stack(r) > kStackBytes)
+        continue;
+      double cost = cycles(double(r * c), double(r + c), useful(rows, r));
+      if (cost < best_cost - 1e-9)
+        best_cost = cost, best = {int(r), int(c)};
+    }
+  return best;
+}
+
+const Node &fast_node(const std::vector<const Node *> &nodes) {
+  for (const Node *n : nodes)
+    if (n->has("tile"))
+      return *n;
+  throw GraphError{"schedule: no fast convolution in the kernel"};
+}
+
+void tiles(Func out) {
+  std::vector<VarOrRVar> order;
+  if (out.args()[0].name() == "lane")
+    order.push_back(lane());
+  for (size_t d : {0, 3, 2, 1})
+    order.push_back(dim(d));
+  out.reorder(order).unroll(dim(0));
+  if (out.args()[0].name() == "lane")
+    out.vectorize(lane());
+}
+
+// The innermost loops: a tile of sums in registers. `order`: the tile's dimensions, then the reduction.
+void sums(Func f, const std::vector<VarOrRVar> &tile, const std::vector<RVar> &reduction) {
+  f.vectorize(lane());
+  on_stack(f);
+  std::vector<VarOrRVar> order = {lane()};
+  order.insert(order.end(), tile.begin(), tile.end());
+  for (const Var &v : f.args())
+    if (std::none_of(order.begin(), order.end(), [&](const VarOrRVar &o) { return o.name() == v.name(); }))
+      order.push_back(v);
+  for (const RVar &r : reduction)
+    order.push_back(r);
+  auto update = f.update();
+  update.reorder(order).vectorize(lane());
+  for (const VarOrRVar &v : tile) {
+    f.unroll(v);
+    update.unroll(v);
+  }
+}
+
+void forward(KernelContext &k, Func out, const Type &type, const std::vector<const Node *> &nodes, const MachineTarget &m) {
+  const Node &n = fast_node(nodes);
+  const auto &v = k.type(n, 0).dims; // V: n, C, H, T
+  int64_t pooled = 1;
+  for (const Node *other : nodes)
+    if (has_trait(*other, kWindow))
+      pooled = other->list("kernel")[0];
+  const int64_t outputs = n.integer("tile"), points = v[0], tile_count = v[3];
+  Tile tile = choose_tile(type.dims[0], tile_count, false, m.accumulators(), [&](int64_t rows) {
+    return m.vector_bytes * rows * tile_count * (outputs * pooled + points);
+  });
+  Var channel("channel"), tb("tb"), ti("ti"), t("t"), j("j"), i("i"), column("column");
+  out.vectorize(lane()).split(dim(0), dim(0), channel, tile.rows);
+  if (type.dims[2] <= 16) {
+    out.reorder(lane(), dim(2), channel, dim(1), dim(0)).unroll(dim(2));
+  } else if (type.dims[2] % outputs == 0) {
+    out.split(dim(2), dim(2), column, int(outputs)).reorder(lane(), column, dim(2), channel, dim(1), dim(0)).unroll(column);
+  } else {
+    out.reorder(lane(), dim(2), channel, dim(1), dim(0));
+  }
+  Func rows = k.rows, products = k.staged;
+  rows.compute_at(out, dim(1)).split(t, tb, ti, tile.columns).reorder(lane(), j, ti, dim(0), tb, dim(1)).vectorize(lane()).unroll(j);
+  on_stack(rows);
+  products.compute_at(rows, tb).reorder(lane(), t, dim(0), dim(1), i).vectorize(lane()).unroll(t).unroll(dim(0));
+  on_stack(products);
+  k.reduce.compute_at(products, i);
+  sums(k.reduce, {t, dim(0)}, {k.domain[0], k.domain[1]});
+}
+
+void data(KernelContext &k, Func out, const Type &type, const std::vector<const Node *> &nodes, const MachineTarget &m) {
+  const Node &n = fast_node(nodes);
+  const auto &d = k.type(n, 0).dims; // D: n, K, P, T
+  const int64_t outputs = n.integer("tile"), points = d[0], tile_count = d[3];
+  const int64_t row_tiles = tile_count + (points - 1) / outputs;
+  Tile tile = choose_tile(type.dims[0], tile_count, false, m.accumulators(), [&](int64_t rows) {
+    return m.vector_bytes * rows * (tile_count * points + row_tiles * outputs);
+  });
+  Var channel("channel"), tb("tb"), ti("ti"), t("t"), j("j"), i("i");
+  out.vectorize(lane()).split(dim(0), dim(0), channel, tile.rows).reorder(lane(), dim(2), channel, dim(1), dim(0));
+  if (type.dims[2] <= 16)
+    out.unroll(dim(2));
+  Func rows = k.rows, products = k.staged;
+  rows.compute_at(out, dim(1)).reorder(lane(), j, t, dim(0), dim(1)).vectorize(lane()).unroll(j);
+  if (row_tiles <= 5)
+    rows.unroll(t);
+  on_stack(rows);
+  products.compute_at(out, dim(1)).split(t, tb, ti, tile.columns).reorder(lane(), ti, dim(0), tb, dim(1), i);
+  products.vectorize(lane()).unroll(ti).unroll(dim(0));
+  on_stack(products);
+  k.reduce.compute_at(products, tb);
+  sums(k.reduce, {t, dim(0)}, {k.domain[0], k.domain[1]});
+}
+
+void weight(KernelContext &k, Func out, const Type &type, const MachineTarget &m) {
+  // Tiles that divide: what is added twice would be wrong.
+  Tile tile = choose_tile(type.dims[1], type.dims[2], true, m.accumulators(), [](int64_t) { return int64_t(0); });
+  Var channel("channel"), input("input");
+  auto total = out.update();
+  total.vectorize(lane()).split(dim(1), dim(1), channel, tile.rows).split(dim(2), dim(2), input, tile.columns);
+  total.reorder(lane(), input, channel, dim(3), dim(2), dim(1), dim(0)).unroll(input).unroll(channel);
+  k.reduce.compute_at(out, dim(3));
+  sums(k.reduce, {dim(2), dim(1)}, {k.domain[0], k.domain[1]});
+}
+} // namespace
+
+void schedule_fast(KernelContext &k, Func out, const Type &type, const std::vector<const Node *> &nodes, const MachineTarget &m) {
+  using Form = KernelContext::Form;
+  switch (k.form) {
+  case Form::Tiles: tiles(out); break;
+  case Form::FastForward: forward(k, out, type, nodes, m); break;
+  case Form::FastData: data(k, out, type, nodes, m); break;
+  case Form::FastWeight: weight(k, out, type, m); break;
+  default: // FastFinish
+    out.unroll(dim(3));
+    k.reduce.compute_at(out, dim(2));
+    on_stack(k.reduce);
+  }
+}
+
+} // namespace cnnc

@@ -1,0 +1,326 @@
+// Convolution of stride one in fewer products: Toom-Cook along the rows, with the kernel's rows as an ordinary sum.
+// With the batch in the lanes every transform is an addition of whole vectors. The three directions are products in the
+// transformed domain of the same three values, whose first dimension is the point:
+//   U = weight w      [n,K,C,R]   once after each update of the parameters
+//   V = input x       [n,C,H,T]   T tiles a row
+//   D = output' dy    [n,K,P,T]
+//   y = output sum(U V)    dx = input' sum(U D), overlapping tiles added    dw = weight' sum(D V)
+// `tile` is the outputs a tile, m; n = m + S - 1 points. See toom_cook.h.
+#include <Halide.h>
+#include <fmt/format.h>
+
+#include "codegen/kernel.h"
+#include "layers/registry.h"
+#include "layers/toom_cook.h"
+
+namespace cnnc {
+using namespace Halide;
+
+namespace {
+using Exprs = std::vector<Expr>;
+
+ToomCook matrices(const Node &n) { return toom_cook(int(n.integer("tile")), int(n.list("kernel").at(1))); }
+
+Expr sum_of(const KernelContext &k, const Exprs &x, const std::vector<double> &factors) {
+  Expr s;
+  for (size_t i = 0; i < x.size(); i++) {
+    if (factors[i] == 0)
+      continue;
+    Expr term = factors[i] == 1 ? x[i] : x[i] * k.constant(factors[i]);
+    s = s.defined() ? s + term : term;
+  }
+  return s.defined() ? s : k.constant(0);
+}
+
+// m x, where rows of opposite points share their even and their odd part.
+Exprs to_points(const KernelContext &k, const Matrix &m, const Exprs &x) {
+  Exprs y;
+  for (size_t j = 0; j < m.size(); j++) {
+    bool pair = j + 1 < m.size();
+    std::vector<double> even(x.size()), odd(x.size());
+    for (size_t i = 0; pair && i < x.size(); i++) {
+      (m[j][i] == m[j + 1][i] ? even : odd)[i] = m[j][i];
+      pair = std::abs(m[j][i]) == std::abs(m[j + 1][i]);
+    }
+    if (!pair) {
+      y.push_back(sum_of(k, x, m[j]));
+      continue;
+    }
+    Expr e = sum_of(k, x, even), o = sum_of(k, x, odd);
+    y.push_back(e + o);
+    y.push_back(e - o);
+    j++;
+  }
+  return y;
+}
+
+// m z, where columns of opposite points are added and subtracted first.
+Exprs from_points(const KernelContext &k, const Matrix &m, const Exprs &z) {
+  Exprs parts;
+  Matrix factors(m.size());
+  for (size_t j = 0; j < z.size(); j++) {
+    bool pair = j + 1 < z.size();
+    for (size_t i = 0; pair && i < m.size(); i++)
+      pair = std::abs(m[i][j]) == std::abs(m[i][j + 1]);
+    if (!pair) {
+      parts.push_back(z[j]);
+      for (size_t i = 0; i < m.size(); i++)
+        factors[i].push_back(m[i][j]);
+      continue;
+    }
+    parts.push_back(z[j] + z[j + 1]);
+    parts.push_back(z[j] - z[j + 1]);
+    for (size_t i = 0; i < m.size(); i++) {
+      factors[i].push_back(m[i][j] == m[i][j + 1] ? m[i][j] : 0);
+      factors[i].push_back(m[i][j] == m[i][j + 1] ? 0 : m[i][j]);
+    }
+    j++;
+  }
+  Exprs y;
+  for (size_t i = 0; i < m.size(); i++)
+    y.push_back(sum_of(k, parts, factors[i]));
+  return y;
+}
+
+int64_t points(const Node &n) { return n.integer("tile") + n.list("kernel").at(1) - 1; }
+
+int64_t tiles(int64_t columns, const Node &n) { return (columns + n.integer("tile") - 1) / n.integer("tile"); }
+
+void expect(bool holds, const Node &n, const char *what) {
+  if (!holds)
+    throw GraphError{fmt::format("{}: expected {}", n.op, what)};
+}
+
+// `columns` from column `from` on, in tiles that overlap: element i of tile t, 0 beyond the edge.
+Exprs tile_elements(const KernelContext &k, int count, int m, int width, const std::function<Expr(Expr)> &at, Expr t, int tile_count) {
+  Exprs x;
+  for (int i = 0; i < count; i++) {
+    Expr column = t * m + i;
+    bool inside = (tile_count - 1) * m + i < width;
+    x.push_back(inside ? at(column) : select(column < width, at(min(column, width - 1)), k.constant(0)));
+  }
+  return x;
+}
+
+// V[i,c,h,t] = sum over j of input[i,j] x[c, h, t*m + j]; the input is padded already
+void define_input(KernelContext &k, const Node &n) {
+  for (int64_t p : n.list("padding"))
+    expect(p == 0, n, "a padding that was laid out");
+  auto v = k.vars(n.type); // lane, t, h, c, i
+  Func x = k.in(n, 0);
+  int m = int(n.integer("tile")), width = int(k.type(n, 0).dims[2]);
+  Exprs d = tile_elements(k, int(points(n)), m, width, [&](Expr column) { return x(v[0], column, v[2], v[3]); }, v[1], int(n.type.dims[3]));
+  Func out("tiles");
+  out(v) = mux(v[4], to_points(k, matrices(n).input, d));
+  k.form = KernelContext::Form::Tiles;
+  k.result(n, out);
+}
+
+// D[i,k,p,t] = sum over j < m of output[j,i] dy[k, p, t*m + j]
+void define_gradient_input(KernelContext &k, const Node &n) {
+  auto v = k.vars(n.type);
+  Func dy = k.in(n, 0);
+  int m = int(n.integer("tile")), width = int(k.type(n, 0).dims[2]);
+  Exprs d = tile_elements(k, m, m, width, [&](Expr column) { return dy(v[0], column, v[2], v[3]); }, v[1], int(n.type.dims[3]));
+  Func out("tiles");
+  out(v) = mux(v[4], to_points(k, transposed(matrices(n).output), d));
+  k.form = KernelContext::Form::Tiles;
+  k.result(n, out);
+}
+
+// U[i,k,c,r] = sum over s of weight[i,s] w[k,c,r,s], of the turned kernel with flip
+void define_weight(KernelContext &k, const Node &n) {
+  auto v = k.vars(n.type); // r, c, k, i
+  Func w = k.in(n, 0);
+  const auto &kernel = n.list("kernel");
+  bool flip = n.flag("flip");
+  Exprs row;
+  for (int s = 0; s < int(kernel[1]); s++)
+    row.push_back(w(flip ? int(kernel[1]) - 1 - s : s, flip ? int(kernel[0]) - 1 - v[0] : Expr(v[0]), v[1], v[2]));
+  Func out("weight");
+  out(v) = mux(v[3], to_points(k, matrices(n).weight, row));
+  k.form = KernelContext::Form::Tiles;
+  k.result(n, out);
+}
+
+// y[k,p,q] = b[k] + output sum over c,r of U[i,k,c,r] V[i,c,p+r,t]
+void define_forward(KernelContext &k, const Node &n) {
+  auto v = k.vars(n.type); // lane, q, p, k
+  Func V = k.in(n, 0), U = k.in(n, 1);
+  int m = int(n.integer("tile"));
+  const auto &u = k.type(n, 1).dims;
+  Var j("j"), t("t"), i("i");
+  RDom d(0, int(u[3]), 0, int(u[2]), "fast_domain"); // r, c
+  Func sum("sum"), product("product"), row("row"), y("fast_conv");
+  std::vector<Var> at = {v[0], t, v[2], v[3], i};
+  sum(at) = k.constant(0);
+  sum(at) += V(v[0], t, v[2] + d.x, d.y, i) * U(d.x, d.y, v[3], i);
+  product(at) = sum(at);
+  Exprs z;
+  for (int p = 0; p < int(points(n)); p++)
+    z.push_back(product(v[0], t, v[2], v[3], p));
+  Expr value = mux(j, from_points(k, matrices(n).output, z));
+  row(v[0], j, t, v[2], v[3]) = n.inputs.size() == 3 ? k.in(n, 2)(v[3]) + value : value;
+  y(v) = row(v[0], v[1] % m, v[1] / m, v[2], v[3]);
+  k.form = KernelContext::Form::FastForward;
+  k.reduce = sum;
+  k.staged = product;
+  k.rows = row;
+  k.domain = d;
+  k.result(n, y);
+}
+
+// dx[c,h,w] = input' sum over k,r of U[i,k,c,r] D[i,k,h+top-r,t], element w + left - t*m of tile t, over the tiles
+void define_data_gradient(KernelContext &k, const Node &n) {
+  auto v = k.vars(n.type); // lane, w, h, c
+  Func D = k.in(n, 0), U = k.in(n, 1);
+  int m = int(n.integer("tile")), count = int(points(n));
+  const auto &u = k.type(n, 1).dims, &dd = k.type(n, 0).dims;
+  const auto &padding = n.list("padding");
+  Var j("j"), t("t"), i("i");
+  RDom d(0, int(u[1]), 0, int(u[3]), "fast_domain"); // k, r
+  Expr p = v[2] + int(padding[0]) - d.y;
+  d.where(p >= 0 && p < int(dd[2]));
+  Func sum("sum"), product("product"), row("row"), dx("dx");
+  std::vector<Var> at = {v[0], t, v[2], v[3], i};
+  sum(at) = k.constant(0);
+  sum(at) += D(v[0], t, clamp(p, 0, int(dd[2]) - 1), d.x, i) * U(d.y, v[3], d.x, i);
+  product(at) = sum(at);
+  Matrix back = transposed(matrices(n).input);
+  Expr total;
+  int tile_count = int(dd[3]);
+  for (int overlap = 0; overlap * m < count; overlap++) {
+    Expr tile = t - overlap;
+    Exprs z;
+    for (int point = 0; point < count; point++)
+      z.push_back(product(v[0], clamp(tile, 0, tile_count - 1), v[2], v[3], point));
+    Exprs all = from_points(k, back, z), part;
+    for (int e = 0; e < m; e++)
+      part.push_back(overlap * m + e < count ? all[size_t(overlap * m + e)] : k.constant(0));
+    Expr value = select(tile >= 0 && tile < tile_count, mux(j, part), k.constant(0));
+    total = total.defined() ? total + value : value;
+  }
+  row(v[0], j, t, v[2], v[3]) = total;
+  Expr column = v[1] + int(padding[2]);
+  dx(v) = row(v[0], column % m, column / m, v[2], v[3]);
+  k.form = KernelContext::Form::FastData;
+  k.reduce = sum;
+  k.staged = product;
+  k.rows = row;
+  k.domain = d;
+  k.result(n, dx);
+}
+
+// dU[i,k,c,r] = sum over p,t of D[i,k,p,t] V[i,c,p+r,t], a sum a lane
+void define_weight_sum(KernelContext &k, const Node &n) {
+  auto v = k.vars(n.type); // lane, r, c, k, i
+  const auto &dd = k.type(n, 0).dims;
+  RDom d(0, int(dd[3]), 0, int(dd[2]), "positions"); // t, p
+  Func sum("sum");
+  sum(v) = k.constant(0);
+  sum(v) += k.in(n, 0)(v[0], d.x, d.y, v[3], v[4]) * k.in(n, 1)(v[0], d.x, d.y + v[1], v[2], v[4]);
+  k.form = KernelContext::Form::FastWeight;
+  k.reduce = sum;
+  k.domain = d;
+  k.accumulates = true;
+  k.result(n, sum);
+}
+
+// dw[k,c,r,s] = sum over i of weight[i,s] (sum over the lanes of dU[i,k,c,r])
+void define_weight_gradient(KernelContext &k, const Node &n) {
+  auto v = k.vars(n.type); // s, r, c, k
+  const auto &kernel = n.list("kernel");
+  bool flip = n.flag("flip");
+  RDom lanes(0, k.lanes, "lanes");
+  Var i("i");
+  Func sum("lane_sum"), dw("dw");
+  sum(v[1], v[2], v[3], i) = k.constant(0);
+  sum(v[1], v[2], v[3], i) += k.in(n, 0)(lanes.x, v[1], v[2], v[3], i);
+  Exprs z;
+  for (int j = 0; j < int(points(n)); j++)
+    z.push_back(sum(flip ? int(kernel[0]) - 1 - v[1] : Expr(v[1]), v[2], v[3], j));
+  Exprs w = from_points(k, transposed(matrices(n).weight), z);
+  if (flip)
+    std::reverse(w.begin(), w.end());
+  dw(v) = mux(v[0], w);
+  k.form = KernelContext::Form::FastFinish;
+  k.reduce = sum;
+  k.result(n, dw);
+}
+} // namespace
+
+void register_conv_fast(Registry &r) {
+  auto add = [&](const char *name, unsigned traits, int most, std::function<Type(const Graph &, const Node &)> infer,
+                 std::function<void(KernelContext &, const Node &)> define, std::function<int64_t(const Graph &, const Node &)> macs) {
+    Op op;
+    op.name = name;
+    op.traits = traits;
+    op.arity_max = most;
+    op.infer = std::move(infer);
+    op.define = std::move(define);
+    op.macs = std::move(macs);
+    r.ops.push_back(op);
+  };
+  auto direct = [](int64_t products, const Node &n) { return products * n.list("kernel")[1]; };
+
+  // x [C,H,W]
+  add("fast_conv_input", kAlone, 1, [](const Graph &g, const Node &n) {
+    const auto &x = g[n.inputs[0]].type.dims, &p = n.list("padding");
+    expect(x.size() == 3, n, "an image");
+    int64_t columns = x[2] + p.at(2) + p.at(3) - n.list("kernel").at(1) + 1;
+    expect(columns > 0, n, "an image as wide as the kernel");
+    return Type{Kind::Example, {points(n), x[0], x[1] + p[0] + p[1], tiles(columns, n)}};
+  }, define_input, nullptr);
+  r.ops.back().padded_input = 0;
+  // dy [K,P,Q]
+  add("fast_conv_gradient_input", kAlone, 1, [](const Graph &g, const Node &n) {
+    const auto &dy = g[n.inputs[0]].type.dims;
+    expect(dy.size() == 3, n, "an image");
+    return Type{Kind::Example, {points(n), dy[0], dy[1], tiles(dy[2], n)}};
+  }, define_gradient_input, nullptr);
+  // w [K,C,R,S]
+  add("fast_conv_weight", kAlone | kPrepare, 1, [](const Graph &g, const Node &n) {
+    const auto &w = g[n.inputs[0]].type.dims;
+    expect(w.size() == 4 && w[2] == n.list("kernel").at(0) && w[3] == n.list("kernel").at(1), n, "a weight of its kernel");
+    return Type{Kind::Parameter, {points(n), w[0], w[1], w[2]}};
+  }, define_weight, nullptr);
+  // V, U, bias
+  add("fast_conv", kContraction, 3, [](const Graph &g, const Node &n) {
+    const auto &x = g[n.inputs[0]].type.dims, &w = g[n.inputs.at(1)].type.dims;
+    const int64_t columns = n.integer("columns");
+    expect(x.size() == 4 && w.size() == 4 && x[1] == w[2] && x[0] == w[0] && x[2] >= w[3] && x[3] == tiles(columns, n), n, "transformed values that fit");
+    return Type{Kind::Example, {w[1], x[2] - w[3] + 1, columns}};
+  }, define_forward, [direct](const Graph &g, const Node &n) {
+    const auto &w = g[n.inputs[1]].type.dims;
+    return direct(n.type.size() * w[2] * w[3], n);
+  });
+  r.ops.back().arity_min = 2;
+  // D, U
+  add("fast_conv_data_gradient", kContraction, 2, [](const Graph &g, const Node &n) {
+    const auto &d = g[n.inputs[0]].type.dims, &w = g[n.inputs.at(1)].type.dims, &image = n.list("image");
+    expect(d.size() == 4 && w.size() == 4 && d[0] == w[0] && d[1] == w[1], n, "transformed values that fit");
+    return Type{Kind::Example, {w[2], image.at(0), image.at(1)}};
+  }, define_data_gradient, [direct](const Graph &g, const Node &n) {
+    const auto &d = g[n.inputs[0]].type.dims, &w = g[n.inputs[1]].type.dims;
+    return direct(d[1] * d[2] * n.integer("columns") * w[2] * w[3], n);
+  });
+  r.ops.back().arity_min = 2;
+  r.ops.back().no_window = true;
+  // D, V
+  add("fast_conv_weight_sum", kContraction | kAlone, 2, [](const Graph &g, const Node &n) {
+    const auto &d = g[n.inputs[0]].type.dims, &x = g[n.inputs.at(1)].type.dims;
+    expect(d.size() == 4 && x.size() == 4 && d[0] == x[0] && d[3] == x[3] && x[2] >= d[2], n, "transformed values that fit");
+    return Type{Kind::LaneSum, {d[0], d[1], x[1], x[2] - d[2] + 1}};
+  }, define_weight_sum, [direct](const Graph &g, const Node &n) {
+    const auto &d = g[n.inputs[0]].type.dims, &u = n.type.dims;
+    return direct(d[1] * d[2] * n.integer("columns") * u[2] * u[3], n);
+  });
+  r.ops.back().arity_min = 2;
+  // dU
+  add("fast_conv_weight_gradient", kFinish | kAlone, 1, [](const Graph &g, const Node &n) {
+    const auto &u = g[n.inputs[0]].type.dims;
+    expect(u.size() == 4 && u[3] == n.list("kernel").at(0), n, "a sum of its kernel");
+    return Type{Kind::Sum, {u[1], u[2], u[3], n.list("kernel").at(1)}};
+  }, define_weight_gradient, nullptr);
+}
+} // namespace cnnc

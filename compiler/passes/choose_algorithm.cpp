@@ -1,0 +1,169 @@
+// Convolutions of stride one that save enough products take the fast algorithm of layers/conv_fast.cpp, in all their
+// directions: the transformed input and weight of the forward pass serve the gradients too.
+#include <map>
+#include <tuple>
+
+#include "layers/op.h"
+#include "layers/toom_cook.h"
+#include "passes/passes.h"
+
+namespace cnnc {
+
+namespace {
+// Below this many multiply-adds an image nothing is won that could be measured, and small sums of small integers stay
+// exact.
+constexpr int64_t kLeastWork = 100000;
+// What a product costs is one; an element of a transform, with what it loads and stores:
+constexpr double kTransformCost = 5;
+constexpr int64_t kMostRow = 640; // vectors
+constexpr double kLeastGain = 1.25;
+
+struct Shape {
+  int64_t channels, rows, columns;             // of the output
+  int64_t inputs, input_rows;                  // of the input, padded
+  int64_t kernel_rows, kernel_columns;
+};
+
+double direct_cost(const Shape &s) { return double(s.channels * s.rows * s.columns * s.inputs * s.kernel_rows * s.kernel_columns); }
+
+double fast_cost(const Shape &s, int64_t m) {
+  const double points = double(m + s.kernel_columns - 1), tiles = double((s.columns + m - 1) / m);
+  return points * tiles * (double(s.channels * s.rows * s.inputs * s.kernel_rows) +
+                           kTransformCost * double(s.inputs * s.input_rows + s.channels * s.rows));
+}
+
+// What stands on the stack for one channel and two rows.
+int64_t row_vectors(const Shape &s, int64_t m) { return (s.columns + m - 1) / m * (3 * m + s.kernel_columns); }
+
+// Outputs a tile; 0: the direct method.
+int64_t choose_tile(const Shape &s, bool always) {
+  int64_t best = 0;
+  double cost = always ? 1e300 : direct_cost(s) / kLeastGain;
+  for (int64_t m = 2; m + s.kernel_columns - 1 <= kMostPoints; m++)
+    if (row_vectors(s, m) <= kMostRow && fast_cost(s, m) < cost)
+      cost = fast_cost(s, m), best = m;
+  return !always && direct_cost(s) < double(kLeastWork) ? 0 : best;
+}
+
+Shape shape_of(const Graph &g, const Node &n) {
+  const auto &x = g[n.inputs[0]].type.dims, &w = g[n.inputs[1]].type.dims, &y = n.type.dims, &p = n.list("padding");
+  return {y[0], y[1], y[2], x[0], x[1] + p[0] + p[1], w[2], w[3]};
+}
+
+// What the gradients of a convolution share with it.
+struct Chosen {
+  int64_t tile = 0, columns = 0; // outputs a tile and a row
+  ValueId input = kNoValue, weight = kNoValue;
+};
+
+class Rewriter {
+public:
+  Rewriter(Graph &g, bool always) : g_(g), always_(always) {}
+
+  void run() {
+    std::vector<Node> old = std::move(g_.nodes);
+    g_.nodes.clear();
+    std::vector<ValueId> to(old.size(), kNoValue);
+    for (size_t v = 0; v < old.size(); v++) {
+      Node n = std::move(old[v]);
+      for (ValueId &i : n.inputs)
+        i = to[size_t(i)];
+      if (n.op == "conv")
+        forward(n);
+      else if (n.op == "conv_weight_gradient")
+        weight_gradient(n);
+      else if (n.op == "conv_data_gradient")
+        data_gradient(n);
+      else if (n.op == "lane_sum")
+        finish(n);
+      n.type = op_of(n).infer ? op_of(n).infer(g_, n) : n.type;
+      to[v] = ValueId(g_.nodes.size());
+      g_.nodes.push_back(std::move(n));
+    }
+    for (ValueId *v : {&g_.output, &g_.loss, &g_.correct})
+      if (*v != kNoValue)
+        *v = to[size_t(*v)];
+  }
+
+private:
+  // A value of the fast algorithm, made once for all that want the same.
+  ValueId shared(const std::string &op, ValueId from, const Attributes &attributes, const char *suffix, const Node &n) {
+    for (ValueId v = 0; v < ValueId(g_.nodes.size()); v++)
+      if (g_[v].op == op && g_[v].inputs[0] == from && g_[v].attributes == attributes)
+        return v;
+    int count = 0;
+    for (const Node &other : g_.nodes)
+      count += other.op == op && other.inputs[0] == from;
+    return g_.add(op, {from}, attributes, g_[from].name + suffix + (count ? std::to_string(count + 1) : ""), n.location);
+  }
+
+  ValueId gradient_tiles(const Node &n, const Chosen &c) {
+    return shared("fast_conv_gradient_input", n.inputs[0], {{"kernel", n.attributes.at("kernel")}, {"tile", c.tile}}, ".tiles", n);
+  }
+
+  void become(Node &n, const char *op, std::vector<ValueId> inputs, const Chosen &c, std::vector<const char *> kept) {
+    Attributes a = {{"kernel", n.attributes.at("kernel")}, {"tile", c.tile}, {"columns", c.columns}};
+    for (const char *key : kept)
+      a[key] = n.attributes.at(key);
+    n.op = op;
+    n.inputs = std::move(inputs);
+    n.attributes = std::move(a);
+  }
+
+  void forward(Node &n) {
+    if (n.list("stride") != std::vector<int64_t>{1, 1} || n.list("kernel")[1] < 2)
+      return;
+    Chosen c;
+    c.tile = choose_tile(shape_of(g_, n), always_);
+    c.columns = n.type.dims[2];
+    if (!c.tile)
+      return;
+    const Attribute &kernel = n.attributes.at("kernel"), &padding = n.attributes.at("padding");
+    c.input = shared("fast_conv_input", n.inputs[0], {{"kernel", kernel}, {"tile", c.tile}, {"padding", padding}}, ".tiles", n);
+    c.weight = shared("fast_conv_weight", n.inputs[1], {{"kernel", kernel}, {"tile", c.tile}, {"flip", n.attributes.at("flip")}}, ".points", n);
+    by_input_[{n.inputs[0], n.list("kernel"), n.list("padding")}] = c;
+    by_weight_[n.inputs[1]] = c;
+    std::vector<ValueId> inputs = {c.input, c.weight};
+    if (n.inputs.size() == 3)
+      inputs.push_back(n.inputs[2]);
+    become(n, "fast_conv", inputs, c, {});
+  }
+
+  void weight_gradient(Node &n) { // dy, x
+    auto it = by_input_.find({n.inputs[1], n.list("kernel"), n.list("padding")});
+    if (it == by_input_.end() || n.list("stride") != std::vector<int64_t>{1, 1})
+      return;
+    const Chosen &c = it->second;
+    const ValueId tiles = gradient_tiles(n, c);
+    finishes_[ValueId(g_.nodes.size())] = {{"kernel", n.attributes.at("kernel")}, {"tile", c.tile}, {"flip", n.attributes.at("flip")}};
+    become(n, "fast_conv_weight_sum", {tiles, c.input}, c, {});
+  }
+
+  void data_gradient(Node &n) { // dy, w
+    auto it = by_weight_.find(n.inputs[1]);
+    if (it == by_weight_.end())
+      return;
+    const ValueId tiles = gradient_tiles(n, it->second);
+    become(n, "fast_conv_data_gradient", {tiles, it->second.weight}, it->second, {"padding", "image"});
+  }
+
+  void finish(Node &n) {
+    auto it = finishes_.find(n.inputs[0]);
+    if (it == finishes_.end())
+      return;
+    n.op = "fast_conv_weight_gradient";
+    n.attributes = it->second;
+  }
+
+  Graph &g_;
+  bool always_;
+  std::map<std::tuple<ValueId, std::vector<int64_t>, std::vector<int64_t>>, Chosen> by_input_;
+  std::map<ValueId, Chosen> by_weight_;
+  std::map<ValueId, Attributes> finishes_; // what lane_sum becomes after which sum
+};
+} // namespace
+
+void choose_algorithm(Graph &g) { Rewriter(g, false).run(); }
+void use_fast_convolution(Graph &g) { Rewriter(g, true).run(); }
+
+} // namespace cnnc
