@@ -145,6 +145,7 @@ BenchReport bench(const Graph &forward, const BenchOptions &options) {
   BenchReport r;
   CompileOptions plain;
   plain.target = options.target;
+  plain.conv = options.conv;
   Compiled c = compile(forward, plain);
   const cnnc_model *model = load_object(c.text.at("obj"), c.info.name);
   r.model = c.info.name;

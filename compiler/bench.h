@@ -16,6 +16,7 @@ struct BenchOptions {
   int threads = 1;
   int count = 0;        // examples a call; 0: the model's batch
   double seconds = 1;   // of each measurement
+  std::string conv = "auto"; // as in CompileOptions
 };
 
 struct Rate {

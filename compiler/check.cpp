@@ -26,6 +26,7 @@ public:
     CompileOptions compile_options;
     compile_options.target = options.target;
     compile_options.f64 = f64;
+    compile_options.conv = options.conv;
     Compiled c = compile(forward, compile_options);
     model = load_object(c.text.at("obj"), c.info.name);
     size_t bytes = size_t(model->train_bytes(options.threads));

@@ -11,6 +11,7 @@ namespace cnnc {
 
 struct CheckOptions {
   std::string target = "host";
+  std::string conv = "auto"; // as in CompileOptions
   int threads = 1;
   uint64_t seed = 1;
   int count = 0;   // examples of the batch; 0: at most 5

@@ -140,6 +140,7 @@ void add_bench(CLI::App &app, Action &action) {
   command->add_flag("--json", o->json, "print JSON instead of a table");
   command->add_option("--trace", o->trace, "write a trace for Chrome's viewer (chrome://tracing, Perfetto)")->type_name("FILE");
   add_threads_option(*command, o->bench.threads);
+  add_conv_option(*command, o->bench.conv);
   add_override_options(*command, o->overrides);
   command->callback([o, &action] { action = [o] { return bench_model(*o); }; });
 }

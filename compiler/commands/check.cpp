@@ -38,6 +38,7 @@ void add_check(CLI::App &app, Action &action) {
       ->type_name("N");
   command->add_option("--count", o->check.count, "random examples in the batch [5]")->check(CLI::PositiveNumber)->type_name("N");
   command->add_option("--seed", o->check.seed, "of parameters, examples and samples [1]")->type_name("N");
+  add_conv_option(*command, o->check.conv);
   add_override_options(*command, o->overrides);
   command->callback([o, &action] { action = [o] { return check_model(*o); }; });
 }

@@ -47,6 +47,12 @@ void add_override_options(CLI::App &command, Overrides &overrides) {
       ->type_name("TEXT");
 }
 
+void add_conv_option(CLI::App &command, std::string &conv) {
+  command.add_option("--conv", conv, "how convolutions are computed: auto (by their cost), direct, or fast (in fewer products, wherever possible) [auto]")
+      ->check(CLI::IsMember({"auto", "direct", "fast"}))
+      ->type_name("METHOD");
+}
+
 void add_threads_option(CLI::App &command, int &threads) {
   command.add_option("--threads", threads, "0: all processors; the result does not depend on it [0]")
       ->check(at_least(0))

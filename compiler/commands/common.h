@@ -43,6 +43,8 @@ void check_name(const std::string &what, const std::string &found, const std::ve
 
 // --batch, --optimizer and --init.
 void add_override_options(CLI::App &command, Overrides &overrides);
+// --conv: how convolutions are computed.
+void add_conv_option(CLI::App &command, std::string &conv);
 void add_threads_option(CLI::App &command, int &threads);
 
 // What the command line changed of a model, as run.json keeps it.

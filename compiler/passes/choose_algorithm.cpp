@@ -1,6 +1,8 @@
 // Convolutions of stride one that save enough products take the fast algorithm of layers/conv_fast.cpp, in all their
 // directions: the transformed input and weight of the forward pass serve the gradients too.
+#include <algorithm>
 #include <map>
+#include <set>
 #include <tuple>
 
 #include "layers/op.h"
@@ -13,23 +15,37 @@ namespace {
 // Below this many multiply-adds an image nothing is won that could be measured, and small sums of small integers stay
 // exact.
 constexpr int64_t kLeastWork = 100000;
-// What a product costs is one; an element of a transform, with what it loads and stores:
-constexpr double kTransformCost = 5;
-constexpr int64_t kMostRow = 640; // vectors
+// Costs in multiply-adds of a vector. An element of a transform that is stored, and of one that is used at once:
+constexpr double kStored = 5, kUsed = 2.5;
 constexpr double kLeastGain = 1.25;
+constexpr int64_t kMostRow = 640; // vectors
 
 struct Shape {
   int64_t channels, rows, columns;             // of the output
   int64_t inputs, input_rows;                  // of the input, padded
   int64_t kernel_rows, kernel_columns;
+  bool weight_gradient, data_gradient;         // are wanted
+  double products() const { return double(channels * rows * inputs * kernel_rows); } // for each point of a row
 };
 
-double direct_cost(const Shape &s) { return double(s.channels * s.rows * s.columns * s.inputs * s.kernel_rows * s.kernel_columns); }
+double direct_cost(const Shape &s) {
+  return s.products() * double(s.columns * s.kernel_columns) * (1 + s.weight_gradient + s.data_gradient);
+}
 
 double fast_cost(const Shape &s, int64_t m) {
   const double points = double(m + s.kernel_columns - 1), tiles = double((s.columns + m - 1) / m);
-  return points * tiles * (double(s.channels * s.rows * s.inputs * s.kernel_rows) +
-                           kTransformCost * double(s.inputs * s.input_rows + s.channels * s.rows));
+  const double input = double(s.inputs * s.input_rows), output = double(s.channels * s.rows);
+  double cost = kStored * input + s.products() + kUsed * output;
+  if (s.weight_gradient || s.data_gradient)
+    cost += kStored * output;
+  if (s.data_gradient)
+    cost += s.products() + kUsed * input;
+  if (s.weight_gradient) {
+    // Both factors are values of the chunk, from the second-level cache: a load takes the time of two multiply-adds.
+    const double k = double(std::min<int64_t>(s.channels, 4)), c = double(std::min<int64_t>(s.inputs, 6));
+    cost += s.products() * std::max(1.0, 2 * (k + c) / (k * c));
+  }
+  return points * tiles * cost;
 }
 
 // What stands on the stack for one channel and two rows.
@@ -37,17 +53,14 @@ int64_t row_vectors(const Shape &s, int64_t m) { return (s.columns + m - 1) / m 
 
 // Outputs a tile; 0: the direct method.
 int64_t choose_tile(const Shape &s, bool always) {
+  if (!always && s.products() * double(s.columns * s.kernel_columns) < double(kLeastWork))
+    return 0;
   int64_t best = 0;
   double cost = always ? 1e300 : direct_cost(s) / kLeastGain;
   for (int64_t m = 2; m + s.kernel_columns - 1 <= kMostPoints; m++)
     if (row_vectors(s, m) <= kMostRow && fast_cost(s, m) < cost)
       cost = fast_cost(s, m), best = m;
-  return !always && direct_cost(s) < double(kLeastWork) ? 0 : best;
-}
-
-Shape shape_of(const Graph &g, const Node &n) {
-  const auto &x = g[n.inputs[0]].type.dims, &w = g[n.inputs[1]].type.dims, &y = n.type.dims, &p = n.list("padding");
-  return {y[0], y[1], y[2], x[0], x[1] + p[0] + p[1], w[2], w[3]};
+  return best;
 }
 
 // What the gradients of a convolution share with it.
@@ -64,12 +77,16 @@ public:
     std::vector<Node> old = std::move(g_.nodes);
     g_.nodes.clear();
     std::vector<ValueId> to(old.size(), kNoValue);
+    for (const Node &n : old)
+      if (n.op == "conv_weight_gradient" || n.op == "conv_data_gradient")
+        wanted_.insert({n.op, n.inputs[1]});
     for (size_t v = 0; v < old.size(); v++) {
       Node n = std::move(old[v]);
+      const std::vector<ValueId> was = n.inputs;
       for (ValueId &i : n.inputs)
         i = to[size_t(i)];
       if (n.op == "conv")
-        forward(n);
+        forward(n, was);
       else if (n.op == "conv_weight_gradient")
         weight_gradient(n);
       else if (n.op == "conv_data_gradient")
@@ -110,11 +127,14 @@ private:
     n.attributes = std::move(a);
   }
 
-  void forward(Node &n) {
+  void forward(Node &n, const std::vector<ValueId> &was) {
     if (n.list("stride") != std::vector<int64_t>{1, 1} || n.list("kernel")[1] < 2)
       return;
     Chosen c;
-    c.tile = choose_tile(shape_of(g_, n), always_);
+    const auto &x = g_[n.inputs[0]].type.dims, &w = g_[n.inputs[1]].type.dims, &y = n.type.dims, &p = n.list("padding");
+    const Shape shape = {y[0], y[1], y[2], x[0], x[1] + p[0] + p[1], w[2], w[3], wanted_.count({"conv_weight_gradient", was[0]}) != 0,
+                         wanted_.count({"conv_data_gradient", was[1]}) != 0};
+    c.tile = choose_tile(shape, always_);
     c.columns = n.type.dims[2];
     if (!c.tile)
       return;
@@ -157,6 +177,7 @@ private:
 
   Graph &g_;
   bool always_;
+  std::set<std::pair<std::string, ValueId>> wanted_; // gradients, and the image or weight that they are of
   std::map<std::tuple<ValueId, std::vector<int64_t>, std::vector<int64_t>>, Chosen> by_input_;
   std::map<ValueId, Chosen> by_weight_;
   std::map<ValueId, Attributes> finishes_; // what lane_sum becomes after which sum
