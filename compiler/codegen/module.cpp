@@ -535,6 +535,9 @@ void LibraryModule::finish(const MachineTarget &target, const ModelInfo &info) {
     if (!target.features.empty())
       f.addFnAttr("target-features", target.features);
   }
+  for (const llvm::Function &f : *module_)
+    if (f.isDeclaration() && f.getName().startswith("halide_") && !f.use_empty())
+      fault("a kernel needs " + f.getName().str());
   if (llvm::verifyModule(*module_, &llvm::errs()))
     fault("LLVM refuses the module");
   optimise(*module_, machine(target).get());

@@ -131,7 +131,7 @@ void outer(KernelContext &k, Func out, const Type &type, const MachineTarget &m)
   int64_t whole = (type.dims[1] + width - 1) / width;
   for (int v = 1; v <= std::min<int64_t>(whole, m.accumulators()); v++)
     for (int r = 1; r <= type.dims[0] && r * v <= m.accumulators(); r++)
-      if (whole % v == 0 && type.dims[0] % r == 0 && cycles(v * r, v + r, 1) < best - 1e-9)
+      if (whole % v == 0 && v * m.vector_bytes * width <= kLargestOnStack && type.dims[0] % r == 0 && cycles(v * r, v + r, 1) < best - 1e-9)
         best = cycles(v * r, v + r, 1), vectors = v, rows = r;
   Var block("block"), vector("vector"), in_block("in_block"), unit("unit");
   Func f = k.reduce, turned = k.staged;

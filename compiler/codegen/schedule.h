@@ -14,6 +14,9 @@ inline Halide::Var lane() { return Halide::Var("lane"); }
 // Intermediates stay on the stack: an allocation would need a runtime.
 inline void on_stack(Halide::Func f) { f.store_in(Halide::MemoryType::Stack); }
 
+// Halide takes memory for what is larger.
+constexpr int64_t kLargestOnStack = 16 * 1024;
+
 // How well a register tile keeps the two multipliers of a core busy: cycles a multiply-add of one vector. Each step
 // of the reduction does `accumulators` of them after `loads` loads, two a cycle of either, and each accumulator
 // can take one in four cycles; with a little to spare, since loads are not always there in time.

@@ -10,21 +10,18 @@ namespace cnnc {
 using namespace Halide;
 
 namespace {
-// Of a kernel's rows on the stack, bytes: a thread's stack is bounded by 64 KB.
-constexpr int64_t kStackBytes = 40960;
-
 struct Tile {
   int rows = 1, columns = 1;
 };
 
-// Rows: the last may be partly of no use where `whole` is not set. Columns: always a divisor. `stack`: bytes that a
-// tile needs beside the registers. `loop`: cycles of a step that are not arithmetic.
+// Rows: the last may be partly of no use where `whole` is not set. Columns: always a divisor. `stack`: bytes of the
+// largest buffer that a tile needs beside the registers. `loop`: cycles of a step that are not arithmetic.
 template <class F> Tile choose_tile(int64_t rows, int64_t columns, bool whole, double loop, int limit, F stack) {
   Tile best;
   double best_cost = INFINITY;
   for (int64_t r = 1; r <= rows && r <= limit; r++)
     for (int64_t c = 1; c <= columns && r * c <= limit; c++) {
-      if (columns % c || (whole && rows % r) || stack(r) > kStackBytes)
+      if (columns % c || (whole && rows % r) || stack(r) > kLargestOnStack)
         continue;
       double cost = cycles(double(r * c), double(r + c), useful(rows, r)) + loop / double(r * c);
       if (cost < best_cost - 1e-9)
@@ -79,7 +76,7 @@ void forward(KernelContext &k, Func out, const Type &type, const std::vector<con
       pooled = other->list("kernel")[0];
   const int64_t outputs = n.integer("tile"), points = v[0], tile_count = v[3];
   Tile tile = choose_tile(type.dims[0], tile_count, false, 1, m.accumulators(), [&](int64_t rows) {
-    return m.vector_bytes * rows * tile_count * (outputs * pooled + points);
+    return m.vector_bytes * rows * tile_count * std::max(outputs * pooled, points);
   });
   Var channel("channel"), tb("tb"), ti("ti"), t("t"), j("j"), i("i"), column("column");
   out.vectorize(lane()).split(dim(0), dim(0), channel, tile.rows);
@@ -105,7 +102,7 @@ void data(KernelContext &k, Func out, const Type &type, const std::vector<const 
   const int64_t outputs = n.integer("tile"), points = d[0], tile_count = d[3];
   const int64_t row_tiles = tile_count + (points - 1) / outputs;
   Tile tile = choose_tile(type.dims[0], tile_count, false, 1, m.accumulators(), [&](int64_t rows) {
-    return m.vector_bytes * rows * (tile_count * points + row_tiles * outputs);
+    return m.vector_bytes * rows * std::max(tile_count * points, row_tiles * outputs);
   });
   Var channel("channel"), tb("tb"), ti("ti"), t("t"), j("j"), i("i");
   out.vectorize(lane()).split(dim(0), dim(0), channel, tile.rows).reorder(lane(), dim(2), channel, dim(1), dim(0));

@@ -18,7 +18,7 @@ constexpr int64_t kLeastWork = 100000;
 // Costs in multiply-adds of a vector. An element of a transform that is stored, and of one that is used at once:
 constexpr double kStored = 5, kUsed = 2.5;
 constexpr double kLeastGain = 1.25;
-constexpr int64_t kMostRow = 640; // vectors
+constexpr int64_t kMostRow = 250; // vectors, of 64 bytes at most: 16 KB of stack
 
 struct Shape {
   int64_t channels, rows, columns;             // of the output
@@ -48,8 +48,12 @@ double fast_cost(const Shape &s, int64_t m) {
   return points * tiles * cost;
 }
 
-// What stands on the stack for one channel and two rows.
-int64_t row_vectors(const Shape &s, int64_t m) { return (s.columns + m - 1) / m * (3 * m + s.kernel_columns); }
+// The largest buffer of a kernel for one channel: the points of a row, two rows of outputs (a window may join the
+// kernel), or a row of the data gradient.
+int64_t row_vectors(const Shape &s, int64_t m) {
+  const int64_t tiles = (s.columns + m - 1) / m, points = m + s.kernel_columns - 1;
+  return std::max({tiles * points, tiles * 2 * m, (tiles + (points - 1) / m) * m});
+}
 
 // Outputs a tile; 0: the direct method.
 int64_t choose_tile(const Shape &s, bool always) {

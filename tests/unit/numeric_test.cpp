@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <fmt/format.h>
 #include <memory>
 #include <random>
 
@@ -113,6 +114,70 @@ TEST_CASE("every sample of the registry: gradients against central differences, 
     CheckReport report = check_gradients(build(text), {});
     INFO(check_text(report));
     CHECK(report.ok);
+  }
+}
+
+TEST_CASE("the fast convolution: kernels of every width, paddings, turned kernels, bias, sharing, pooling") {
+  int fast = 0;
+  for (const char *conv : {"conv(3, kernel=3)", "conv(5, kernel=(3, 2), padding=(2, 1))", "conv(3, kernel=(1, 5), padding=(0, 0, 4, 1))",
+                           "conv(4, kernel=5, padding=2, flip=true)", "conv(2, kernel=(2, 7), padding=same, bias=false)", "conv(7, kernel=4)",
+                           "conv(2, kernel=3, padding=1)\nmax_pool(2)", "a = conv(3, kernel=3)\nb = conv(v, 3, kernel=3)\nadd(a, b)",
+                           "a = conv(3, kernel=3, padding=1)\nb = conv(v, 3, kernel=5, padding=2)\nc = conv(v, 3, kernel=3, padding=(0, 2, 1, 1))\n"
+                           "d = add(a, b)\nadd(d, c)"})
+    for (const char *size : {"2, 9, 8", "1, 7, 21"}) {
+      const std::string text = fmt::format("model m\ninput x: f32[{}]\nv = conv(3, kernel=2)\n{}\ntanh\nflatten\ndense(4)\n"
+                                           "loss softmax_cross_entropy\noptimizer sgd(lr=0.1)\nbatch 5\n", size, conv);
+      CAPTURE(text);
+      CheckOptions options;
+      options.conv = "fast";
+      const CheckReport report = check_gradients(build(text), options);
+      INFO(check_text(report));
+      CHECK(report.ok);
+      CompileOptions stop;
+      stop.conv = "fast";
+      stop.stop_at = "fused";
+      fast += compile(build(text), stop).text.at("fused").find("fast_conv_data_gradient") != std::string::npos;
+    }
+  CHECK(fast >= 16);
+}
+
+// Stated in the README. Outputs of one convolution of random numbers, against the direct method in double.
+TEST_CASE("the error of the fast convolution is bounded") {
+  for (const char *shape : {"64, 14, 14|conv(64, kernel=3, padding=1)", "6, 14, 14|conv(16, kernel=5)", "16, 13, 27|conv(24, kernel=(3, 7), padding=same)"}) {
+    const std::string s = shape, input = s.substr(0, s.find('|')), conv = s.substr(s.find('|') + 1);
+    CAPTURE(s);
+    const std::string text = fmt::format("model m\ninput x: f32[{}]\n{}\nflatten\nbatch 16\n", input, conv);
+    std::vector<std::vector<double>> outputs;
+    for (bool f64 : {true, false}) {
+      CompileOptions options;
+      options.f64 = f64;
+      options.conv = f64 ? "direct" : "fast";
+      Compiled c = compile(build(text), options);
+      const cnnc_model *m = load_object(c.text.at("obj"), "m");
+      const size_t bytes = size_t(m->infer_bytes(1));
+      const std::unique_ptr<void, Free> memory(std::aligned_alloc(64, (bytes + 63) / 64 * 64));
+      cnnc_net *net = nullptr;
+      REQUIRE(m->init_inference(&net, memory.get(), bytes, 1, 1) == CNNC_OK);
+      std::vector<float> images(16 * m->input_size);
+      std::mt19937 random(1);
+      std::uniform_real_distribution<float> pixel(-1, 1);
+      for (float &x : images)
+        x = pixel(random);
+      std::vector<double> y(16 * m->output_size);
+      if (f64) {
+        REQUIRE(m->predict(net, images.data(), CNNC_F32, 16, y.data()) == CNNC_OK);
+      } else {
+        std::vector<float> single(y.size());
+        REQUIRE(m->predict(net, images.data(), CNNC_F32, 16, single.data()) == CNNC_OK);
+        std::copy(single.begin(), single.end(), y.begin());
+      }
+      m->destroy(net);
+      outputs.push_back(y);
+    }
+    const double error = difference(outputs[1], outputs[0]) / largest(outputs[0]);
+    CAPTURE(error);
+    CHECK(error > 0);
+    CHECK(error <= 1e-5);
   }
 }
 
