@@ -133,6 +133,9 @@ int bench_model(const Options &o) {
 
 void add_bench(CLI::App &app, Action &action) {
   auto *command = app.add_subcommand("bench", "time a model: examples a second, each kernel's time and what limits it");
+  command->footer(R"(Example:
+  cnnc bench models/lenet.dsl --batch 256 --threads 1 --trace lenet.json
+)");
   auto o = std::make_shared<Options>();
   command->add_option("MODEL", o->model, "the file that describes the model")->required()->type_name("");
   command->add_option("--count", o->bench.count, "random examples a call [the model's batch]")->check(CLI::PositiveNumber)->type_name("N");

@@ -31,6 +31,9 @@ int check_model(const Options &o) {
 
 void add_check(CLI::App &app, Action &action) {
   auto *command = app.add_subcommand("check", "compare the compiled gradients of a model with finite differences");
+  command->footer(R"(Example:
+  cnnc check models/lenet.dsl --samples 4
+)");
   auto o = std::make_shared<Options>();
   command->add_option("MODEL", o->model, "the file that describes the model")->required()->type_name("");
   command->add_option("--samples", o->check.samples, "parameters of each tensor whose difference is taken [12]")

@@ -35,6 +35,7 @@ void add_run(CLI::App &app, Action &action);
 void add_check(CLI::App &app, Action &action);
 void add_opt(CLI::App &app, Action &action);
 void add_bench(CLI::App &app, Action &action);
+void add_help(CLI::App &app, Action &action);
 
 // Accepts whole numbers from `least` to the largest int.
 CLI::Validator at_least(int64_t least);

@@ -19,7 +19,7 @@ using namespace runtime;
 namespace fs = std::filesystem;
 
 struct Options {
-  std::string model, output, stage, target = "host";
+  std::string model, output, stage, target = "host", conv = "auto";
   std::vector<std::string> print_after;
   bool print_after_all = false, time = false;
   Overrides overrides;
@@ -44,6 +44,8 @@ std::string command_text(const Options &o) {
     text += fmt::format(" --init '{}'", o.overrides.init);
   if (o.target != "host")
     text += " --target " + o.target;
+  if (o.conv != "auto")
+    text += " --conv " + o.conv;
   return text;
 }
 
@@ -109,6 +111,7 @@ int compile_model(const Options &o) {
     throw UsageError(fmt::format("-o {}: not a folder", o.output));
   CompileOptions options;
   options.target = o.target;
+  options.conv = o.conv;
   options.command = command_text(o);
   if (!o.stage.empty())
     options.stop_at = o.stage;
@@ -130,6 +133,11 @@ int compile_model(const Options &o) {
 
 void add_compile(CLI::App &app, Action &action) {
   auto *command = app.add_subcommand("compile", "write the header and the library of a model, or show a stage on the way");
+  command->footer(R"(Examples:
+  cnnc compile models/lenet.dsl -o out                     out/lenet.h and out/liblenet.a
+  cnnc compile models/lenet.dsl --emit=plan                where every value lives
+  cnnc compile models/lenet.dsl --target x86-64-linux-avx512,x86-64-linux-avx2,x86-64-linux -o out
+)");
   auto o = std::make_shared<Options>();
   command->add_option("MODEL", o->model, "the file that describes the model")->required()->type_name("");
   command->add_option("-o,--output", o->output, "the folder of the two files [.]; with --emit a file, or - for standard output")
@@ -137,6 +145,7 @@ void add_compile(CLI::App &app, Action &action) {
   command->add_option("--emit", o->stage, fmt::format("show one stage: {}", fmt::join(stages(), ", ")))->type_name("STAGE");
   command->add_option("--target", o->target, fmt::format("the machine to compile for: host, {} [host]", fmt::join(target_names(), ", ")))
       ->type_name("NAME");
+  add_conv_option(*command, o->conv);
   add_override_options(*command, o->overrides);
   command->add_option("--print-after", o->print_after, fmt::format("show the graph after a pass: {}", fmt::join(pass_names(), ", ")))
       ->allow_extra_args(false)

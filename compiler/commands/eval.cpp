@@ -29,6 +29,9 @@ int evaluate_run(const Options &o) {
 
 void add_eval(CLI::App &app, Action &action) {
   auto *command = app.add_subcommand("eval", "loss, accuracy and confusion matrix of a run on the test images");
+  command->footer(R"(Example:
+  cnnc eval runs/lenet --checkpoint last
+)");
   auto o = std::make_shared<Options>();
   command->add_option("RUN", o->run, "the folder that 'cnnc train' wrote")->required()->type_name("");
   command->add_option("--data", o->data, "as for train [what the run was trained with]")->type_name("DATA");

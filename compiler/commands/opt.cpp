@@ -52,6 +52,10 @@ int run_passes(const Options &o) {
 
 void add_opt(CLI::App &app, Action &action) {
   auto *command = app.add_subcommand("opt", "run passes on the text of a graph, as --emit=graph prints it");
+  command->footer(R"(Example:
+  cnnc compile models/lenet.dsl --emit=graph -o lenet.graph
+  cnnc opt --pass=choose-layout --pass=fuse lenet.graph
+)");
   auto o = std::make_shared<Options>();
   command->add_option("GRAPH", o->file, "the file with the graph")->required()->type_name("");
   command->add_option("--pass", o->passes, fmt::format("in this order; several may be given: {}", fmt::join(names(), ", ")))

@@ -28,6 +28,10 @@ int predict_with_run(const Options &o) {
 
 void add_predict(CLI::App &app, Action &action) {
   auto *command = app.add_subcommand("predict", "what a run's network says of a picture, an array or an item of the data");
+  command->footer(R"(Examples:
+  cnnc predict runs/lenet test:17
+  cnnc predict runs/lenet shoe.png
+)");
   auto o = std::make_shared<Options>();
   command->add_option("RUN", o->run, "the folder that 'cnnc train' wrote")->required()->type_name("");
   command->add_option("WHAT", o->what, "a .png or .npy file, or an item of the data set such as test:17")

@@ -35,6 +35,11 @@ int run_model(const Options &o) {
 
 void add_run(CLI::App &app, Action &action) {
   auto *command = app.add_subcommand("run", "one forward pass: print the output for an input");
+  command->footer(R"(Examples:
+  cnnc run models/edge_detector.dsl --input edges.npy
+  cnnc run models/edge_detector.dsl --input '[[[1,1,0,0,0,0,1,1], [1,1,0,0,0,0,1,1], [1,1,0,0,0,0,1,1],
+                                               [1,1,0,0,0,0,1,1], [1,1,0,0,0,0,1,1], [1,1,0,0,0,0,1,1]]]'
+)");
   auto o = std::make_shared<Options>();
   command->add_option("MODEL", o->model, "the file that describes the model")->required()->type_name("");
   command->add_option("--input", o->input, "nested lists like '[[[1, 0], [0, 1]]]', or a .npy or .png file")

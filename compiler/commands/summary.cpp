@@ -150,6 +150,9 @@ int summarise(const Options &o) {
 
 void add_summary(CLI::App &app, Action &action) {
   auto *command = app.add_subcommand("summary", "layers with shapes, parameters, cost and receptive field; memory");
+  command->footer(R"(Example:
+  cnnc summary models/lenet.dsl --batch 256
+)");
   auto o = std::make_shared<Options>();
   command->add_option("MODEL", o->model, "the file that describes the model")->required()->type_name("");
   command->add_option("--target", o->target, "the machine whose memory plan is shown, as for compile [host]")->type_name("NAME");

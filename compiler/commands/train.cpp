@@ -76,6 +76,10 @@ int train_model(const Options &o) {
 
 void add_train(CLI::App &app, Action &action) {
   auto *command = app.add_subcommand("train", "train a model, or go on with a run");
+  command->footer(R"(Examples:
+  cnnc train models/lenet.dsl --data fashion-mnist --epochs 10 -o runs/lenet
+  cnnc train --resume runs/lenet --epochs 20
+)");
   auto o = std::make_shared<Options>();
   TrainOptions &t = o->train;
   command->add_option("MODEL", o->model, "the file that describes the model")->type_name("");

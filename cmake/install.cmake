@@ -1,0 +1,21 @@
+# Where `cmake --install` puts things. Installed files name no path of the build: the tree can be moved.
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+
+set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/cnnc)
+set_target_properties(cnnc_runtime PROPERTIES EXPORT_NAME runtime)
+install(TARGETS cnnc EXPORT cnncTargets RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(TARGETS cnnc_runtime EXPORT cnncTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(EXPORT cnncTargets NAMESPACE cnnc:: DESTINATION ${package_dir})
+configure_package_config_file(cmake/install/cnncConfig.cmake.in ${CMAKE_BINARY_DIR}/cnncConfig.cmake INSTALL_DESTINATION ${package_dir})
+write_basic_package_version_file(${CMAKE_BINARY_DIR}/cnncConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${CMAKE_BINARY_DIR}/cnncConfig.cmake ${CMAKE_BINARY_DIR}/cnncConfigVersion.cmake DESTINATION ${package_dir})
+configure_file(cmake/install/cnnc.pc.in ${CMAKE_BINARY_DIR}/cnnc.pc @ONLY)
+install(FILES ${CMAKE_BINARY_DIR}/cnnc.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+
+install(DIRECTORY runtime/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/cnnc FILES_MATCHING PATTERN "*.h" PATTERN hooks EXCLUDE)
+install(DIRECTORY models DESTINATION ${CMAKE_INSTALL_DATADIR}/cnnc FILES_MATCHING PATTERN "*.dsl")
+install(FILES README.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(FILES cmake/install/cnnc.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+install(FILES cmake/install/cnnc.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME cnnc)
+install(FILES cmake/install/_cnnc DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
