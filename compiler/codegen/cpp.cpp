@@ -108,7 +108,9 @@ std::string routines(const LibraryParts &parts) {
     if (r.calls.empty())
       s += "  (void)frame;\n";
     else
-      s += fmt::format("  struct halide_buffer_t b[{}] = {{}};\n", buffers);
+      // Sizes are constants of the kernels, which all the same look at the description of the dimensions.
+      s += fmt::format("  struct halide_dimension_t dimensions[5] = {{}};\n  struct halide_buffer_t b[{}] = {{}};\n"
+                       "  for (struct halide_buffer_t &each : b) each.dim = dimensions;\n", buffers);
     for (const KernelCall &c : r.calls) {
       for (size_t i = 0; i < c.places.size(); i++) {
         std::string at = fmt::format("(uint8_t *)frame->region[{}] + {}", int(c.places[i].region), c.places[i].offset);
