@@ -118,7 +118,8 @@ private:
 };
 
 // Times of single calls, in order, after some to warm up.
-template <class F> std::vector<double> times(double seconds, F call) {
+template <class F>
+std::vector<double> times(double seconds, F call) {
   const auto warm = Clock::now();
   do
     call();

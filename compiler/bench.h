@@ -14,14 +14,14 @@ namespace cnnc {
 struct BenchOptions {
   std::string target = "host";
   int threads = 1;
-  int count = 0;        // examples a call; 0: the model's batch
-  double seconds = 1;   // of each measurement
+  int count = 0;             // examples a call; 0: the model's batch
+  double seconds = 1;        // of each measurement
   std::string conv = "auto"; // as in CompileOptions
 };
 
 struct Rate {
-  double examples = 0;         // a second: the median over calls
-  double low = 0, high = 0;    // the first and third quartile
+  double examples = 0;      // a second: the median over calls
+  double low = 0, high = 0; // the first and third quartile
 };
 
 struct KernelTime {

@@ -62,7 +62,7 @@ struct Batch {
   std::vector<uint8_t> labels8;
   std::vector<uint16_t> labels16;
   const void *targets(const cnnc_model &m) const {
-    return m.target_kind == CNNC_LABELS_U8 ? static_cast<const void *>(labels8.data())
+    return m.target_kind == CNNC_LABELS_U8    ? static_cast<const void *>(labels8.data())
            : m.target_kind == CNNC_LABELS_U16 ? static_cast<const void *>(labels16.data())
                                               : static_cast<const void *>(target_images.data());
   }

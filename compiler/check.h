@@ -14,15 +14,15 @@ struct CheckOptions {
   std::string conv = "auto"; // as in CompileOptions
   int threads = 1;
   uint64_t seed = 1;
-  int count = 0;   // examples of the batch; 0: at most 5
+  int count = 0;    // examples of the batch; 0: at most 5
   int samples = 12; // parameters of each tensor whose difference is taken
 };
 
 struct TensorCheck {
   std::string name;
-  double largest = 0;     // of the gradient, compiled in float64
-  double difference = 0;  // largest |compiled - central difference| over the samples
-  double single = 0;      // largest |float32 - float64| over all elements
+  double largest = 0;    // of the gradient, compiled in float64
+  double difference = 0; // largest |compiled - central difference| over the samples
+  double single = 0;     // largest |float32 - float64| over all elements
   int sampled = 0;
   bool ok = false;
 };

@@ -100,7 +100,9 @@ std::vector<Routine> make_routines(KernelSet &kernels, const Compiled &c, const 
     const Node &last = g[group.back()];
     if (has_trait(last, kPrepare) && !prepared.insert(last.name).second)
       return; // inference and training share it
-    Routine &r = has_trait(last, kPrepare) ? prepare : has_trait(last, kMetric) && &g == &c.infer ? loss : has_trait(last, kFinish) ? finish : usual;
+    Routine &r = has_trait(last, kPrepare) ? prepare : has_trait(last, kMetric) && &g == &c.infer ? loss
+                                                   : has_trait(last, kFinish)                     ? finish
+                                                                                                  : usual;
     r.calls.push_back(kernels.group(g, p, group));
   };
   for (const auto &group : plan.infer.groups)
@@ -275,7 +277,8 @@ Compiled compile(Graph graph, const CompileOptions &options) {
     if (reached("stmt")) {
       std::ostringstream s;
       for (const auto &f : module.functions())
-        s << "kernel " << f.name << "\n" << f.body << "\n";
+        s << "kernel " << f.name << "\n"
+          << f.body << "\n";
       append("stmt", target, stable_names(s.str()));
       continue;
     }

@@ -25,8 +25,8 @@ struct CompileOptions {
 // One call of a kernel, in the order of the numbers that instrumented code reports.
 struct CallInfo {
   std::string routine, kernel, what; // "train", "lenet_k3_conv_sigmoid", "%4 = conv sigmoid"
-  int64_t macs = 0;  // an example, by the direct method
-  int64_t bytes = 0; // read and written by one call
+  int64_t macs = 0;                  // an example, by the direct method
+  int64_t bytes = 0;                 // read and written by one call
 };
 
 struct Compiled {
@@ -37,7 +37,7 @@ struct Compiled {
   // By stage: graph gradient fused plan schedule stmt llvm asm header obj, up to `stop_at` ("obj" is the object's
   // bytes). `stmt`, `schedule`, `llvm` and `asm` are made only where they are the stage asked for.
   std::map<std::string, std::string> text;
-  std::vector<CallInfo> calls; // of one target
+  std::vector<CallInfo> calls;                       // of one target
   std::vector<std::pair<std::string, double>> times; // seconds of each stage, in their order
 };
 

@@ -14,11 +14,13 @@ namespace {
 // Enough sums to cover a multiply-add's latency on two units; few enough for 16 registers.
 constexpr int kSums = 12;
 
-template <class V> [[gnu::always_inline]] inline float multiply_add(long rounds) {
+template <class V>
+[[gnu::always_inline]] inline float multiply_add(long rounds) {
   V sums[kSums] = {}, a = V{} + 0.999f, b = V{} + 0.001f;
   for (int i = 0; i < kSums; i++)
     sums[i] = V{} + float(i);
-  asm volatile("" : "+m"(a), "+m"(b)); // unknown values
+  asm volatile(""
+               : "+m"(a), "+m"(b)); // unknown values
   for (long n = 0; n < rounds; n++) {
 #pragma GCC unroll 12
     for (int i = 0; i < kSums; i++)
@@ -30,7 +32,8 @@ template <class V> [[gnu::always_inline]] inline float multiply_add(long rounds)
   return total[0];
 }
 
-template <class V> [[gnu::always_inline]] inline float add_up(const float *from, size_t count) {
+template <class V>
+[[gnu::always_inline]] inline float add_up(const float *from, size_t count) {
   const V *p = reinterpret_cast<const V *>(from);
   V sums[8] = {};
   for (size_t n = count / (sizeof(V) / 4); n >= 8; n -= 8, p += 8) {

@@ -4,9 +4,9 @@
 namespace cnnc {
 
 struct Peak {
-  double flops = 0;                           // float32 multiply-adds of one core, two operations each, a second
-  double flops_all = 0;                       // of `threads` cores together
-  double near_bytes = 0, far_bytes = 0;       // one core reads from its second-level cache and from memory, a second
+  double flops = 0;                     // float32 multiply-adds of one core, two operations each, a second
+  double flops_all = 0;                 // of `threads` cores together
+  double near_bytes = 0, far_bytes = 0; // one core reads from its second-level cache and from memory, a second
 };
 
 // Takes about a second. threads >= 1.

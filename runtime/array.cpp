@@ -9,10 +9,16 @@ namespace cnnc::runtime {
 
 std::size_t element_size(Element type) {
   switch (type) {
-  case Element::u8: case Element::i8: return 1;
-  case Element::u16: case Element::i16: return 2;
-  case Element::u32: case Element::i32: case Element::f32: return 4;
-  case Element::u64: case Element::i64: case Element::f64: return 8;
+  case Element::u8:
+  case Element::i8: return 1;
+  case Element::u16:
+  case Element::i16: return 2;
+  case Element::u32:
+  case Element::i32:
+  case Element::f32: return 4;
+  case Element::u64:
+  case Element::i64:
+  case Element::f64: return 8;
   }
   return 0;
 }

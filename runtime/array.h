@@ -10,7 +10,16 @@
 
 namespace cnnc::runtime {
 
-enum class Element { u8, i8, u16, i16, u32, i32, u64, i64, f32, f64 };
+enum class Element { u8,
+                     i8,
+                     u16,
+                     i16,
+                     u32,
+                     i32,
+                     u64,
+                     i64,
+                     f32,
+                     f64 };
 std::size_t element_size(Element type);
 const char *element_name(Element type); // as numpy says it: "uint8"
 

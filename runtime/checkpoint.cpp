@@ -36,7 +36,8 @@ struct Writer {
     std::memcpy(&bits, &v, 8);
     put(out, bits, 8);
   }
-  template <class Text> void operator()(const Text &v) { // std::string or Bytes
+  template <class Text>
+  void operator()(const Text &v) { // std::string or Bytes
     put(out, v.size(), 8);
     out.insert(out.end(), v.begin(), v.end());
   }
@@ -57,14 +58,16 @@ struct Reader {
     const std::uint64_t bits = get(take(8), 8);
     std::memcpy(&v, &bits, 8);
   }
-  template <class Text> void operator()(Text &v) {
+  template <class Text>
+  void operator()(Text &v) {
     const std::uint64_t size = get(take(8), 8);
     const std::uint8_t *from = take(size);
     v.assign(from, from + size);
   }
 };
 
-template <class C, class F> void each_field(C &c, F &f) {
+template <class C, class F>
+void each_field(C &c, F &f) {
   f(c.model), f(c.fingerprint), f(c.net);
   f(c.epoch), f(c.step), f(c.loss_sum), f(c.correct), f(c.seen), f(c.seconds);
   f(c.best_epoch), f(c.best_loss);

@@ -11,24 +11,24 @@ namespace cnnc::runtime {
 
 // The state of the random numbers is (seed, epoch), so nothing more of it is kept.
 struct Checkpoint {
-  std::string model;              // name
-  std::uint64_t fingerprint = 0;  // of the model
-  Bytes net;                      // what the model's `save` gave
+  std::string model;             // name
+  std::uint64_t fingerprint = 0; // of the model
+  Bytes net;                     // what the model's `save` gave
 
-  std::uint32_t epoch = 0;        // epochs done
-  std::uint64_t step = 0;         // steps done in the epoch under way
-  double loss_sum = 0;            // of the epoch under way, over its examples
+  std::uint32_t epoch = 0; // epochs done
+  std::uint64_t step = 0;  // steps done in the epoch under way
+  double loss_sum = 0;     // of the epoch under way, over its examples
   std::uint64_t correct = 0, seen = 0;
-  double seconds = 0;             // spent in the epoch under way
+  double seconds = 0; // spent in the epoch under way
 
-  std::uint32_t best_epoch = 0;   // from 1; 0: none yet
+  std::uint32_t best_epoch = 0; // from 1; 0: none yet
   double best_loss = 0;
 
   std::uint32_t epochs = 0, batch = 0;
   std::uint64_t seed = 0;
   std::uint32_t examples = 0, validation = 0; // of the training part, and how many of them validate
   std::uint32_t data_crc = 0;
-  std::string data;               // the data option
+  std::string data; // the data option
 };
 
 // Format, little-endian: "CNNCCKPT", version u32, size of the file u64, the fields, CRC-32 of all before it.

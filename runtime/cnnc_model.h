@@ -46,29 +46,36 @@ typedef struct cnnc_parameter {
 
 #define CNNC_ABI 2u
 
-enum cnnc_target_kind { CNNC_NO_TARGET = 0, CNNC_LABELS_U8 = 1, CNNC_LABELS_U16 = 2, CNNC_TARGET_IMAGE = 3 };
-enum cnnc_pixels { CNNC_F32 = 0, CNNC_U8 = 1 /* scaled by 1/255 */ };
-enum cnnc_initialiser { CNNC_INIT_CONSTANT = 0, CNNC_INIT_UNIFORM = 1, CNNC_INIT_NORMAL = 2, CNNC_INIT_GIVEN = 3 };
+enum cnnc_target_kind { CNNC_NO_TARGET = 0,
+                        CNNC_LABELS_U8 = 1,
+                        CNNC_LABELS_U16 = 2,
+                        CNNC_TARGET_IMAGE = 3 };
+enum cnnc_pixels { CNNC_F32 = 0,
+                   CNNC_U8 = 1 /* scaled by 1/255 */ };
+enum cnnc_initialiser { CNNC_INIT_CONSTANT = 0,
+                        CNNC_INIT_UNIFORM = 1,
+                        CNNC_INIT_NORMAL = 2,
+                        CNNC_INIT_GIVEN = 3 };
 
 /* Shapes are of one example, channel first, unused dimensions 1; sizes count elements. */
 typedef struct cnnc_model {
-  uint32_t abi; /* CNNC_ABI */
+  uint32_t abi;           /* CNNC_ABI */
   uint32_t element_bytes; /* 4: float; 8: double (only `cnnc check` compiles such a model) */
   const char *name;
-  const char *target;      /* "x86-64-linux-avx512" */
-  const char *version;     /* of the compiler */
-  uint64_t fingerprint;    /* of shapes, parameters and optimizer: saved bytes carry it */
-  uint32_t batch;          /* largest count of one call */
-  uint32_t lanes;          /* images in a chunk */
-  uint32_t partial_sums;   /* P: the largest number of threads that can share a step */
-  uint32_t alignment;      /* bytes */
+  const char *target;    /* "x86-64-linux-avx512" */
+  const char *version;   /* of the compiler */
+  uint64_t fingerprint;  /* of shapes, parameters and optimizer: saved bytes carry it */
+  uint32_t batch;        /* largest count of one call */
+  uint32_t lanes;        /* images in a chunk */
+  uint32_t partial_sums; /* P: the largest number of threads that can share a step */
+  uint32_t alignment;    /* bytes */
   uint32_t input_rank, input_shape[4];
   uint32_t output_rank, output_shape[4];
   uint32_t target_rank, target_shape[4]; /* rank 0 with labels */
   uint64_t input_size, output_size, target_size;
-  uint32_t target_kind;    /* enum cnnc_target_kind */
-  uint32_t classes;        /* with labels; else 0 */
-  uint32_t loss_is_sum;    /* 1: `loss` is a sum over examples, 0: a mean */
+  uint32_t target_kind; /* enum cnnc_target_kind */
+  uint32_t classes;     /* with labels; else 0 */
+  uint32_t loss_is_sum; /* 1: `loss` is a sum over examples, 0: a mean */
   uint32_t parameter_tensors;
   uint64_t parameter_count;
   uint64_t optimizer_count; /* elements of optimizer state */

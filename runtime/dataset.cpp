@@ -23,14 +23,16 @@ struct Files {
   std::string images, labels;
 };
 
-template <class T> T element(const Array &a, std::uint64_t i) {
+template <class T>
+T element(const Array &a, std::uint64_t i) {
   T value;
   std::memcpy(&value, a.bytes.data() + i * sizeof(T), sizeof(T));
   return value;
 }
 
 // Calls f with a function that gives element i of a label array as a 64-bit integer.
-template <class F> void with_integers(const Array &a, F f) {
+template <class F>
+void with_integers(const Array &a, F f) {
   switch (a.type) {
   case Element::u8: return f([&](std::uint64_t i) -> std::int64_t { return element<std::uint8_t>(a, i); });
   case Element::i8: return f([&](std::uint64_t i) -> std::int64_t { return element<std::int8_t>(a, i); });

@@ -12,7 +12,8 @@
 
 namespace cnnc::runtime {
 
-enum class Part { train, test };
+enum class Part { train,
+                  test };
 const char *part_name(Part part); // "train", "test"
 
 struct Dataset {

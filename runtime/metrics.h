@@ -6,7 +6,7 @@
 
 namespace cnnc::runtime {
 
-std::string metrics_line(const EpochMetrics &metrics); // without a newline
+std::string metrics_line(const EpochMetrics &metrics);                        // without a newline
 EpochMetrics parse_metrics(const std::string &line, const std::string &file); // throws InputError
 
 // The lines of epochs 1..`epochs`; later ones and an unfinished last line are left out. Throws InputError when

@@ -38,7 +38,8 @@ private:
   std::uint64_t size_ = 0;
 };
 
-enum class Mode { train, infer };
+enum class Mode { train,
+                  infer };
 
 // How many threads to use: `wanted`, or all processors when it is 0; never more than can share a step.
 int thread_count(const cnnc_model &model, int wanted);
@@ -62,7 +63,7 @@ public:
   cnnc_metrics evaluate(const void *images, int pixels, const void *targets, int count);
   void predict(const void *images, int pixels, int count, float *outputs);
 
-  Bytes save() const;            // parameters, optimizer state, step
+  Bytes save() const;                                     // parameters, optimizer state, step
   void load(const Bytes &bytes, const std::string &file); // throws InputError with `file`
   std::uint64_t step() const { return model_.step(net_); }
 

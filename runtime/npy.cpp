@@ -79,7 +79,9 @@ private:
     while (!take('}')) {
       const std::string key = quoted();
       expect(':');
-      bool *seen = key == "descr" ? &has_descr : key == "fortran_order" ? &has_order : key == "shape" ? &has_shape : nullptr;
+      bool *seen = key == "descr" ? &has_descr : key == "fortran_order" ? &has_order
+                                             : key == "shape"           ? &has_shape
+                                                                        : nullptr;
       if (!seen) bad(fmt::format("unknown key '{}'", key));
       if (*seen) bad(fmt::format("key '{}' twice", key));
       *seen = true;
@@ -111,8 +113,7 @@ Element element_of(const std::string &descr, const std::string &file) {
   static const struct {
     const char *code;
     Element type;
-  } types[] = {{"u1", Element::u8},  {"i1", Element::i8},  {"u2", Element::u16}, {"i2", Element::i16}, {"u4", Element::u32},
-               {"i4", Element::i32}, {"u8", Element::u64}, {"i8", Element::i64}, {"f4", Element::f32}, {"f8", Element::f64}};
+  } types[] = {{"u1", Element::u8}, {"i1", Element::i8}, {"u2", Element::u16}, {"i2", Element::i16}, {"u4", Element::u32}, {"i4", Element::i32}, {"u8", Element::u64}, {"i8", Element::i64}, {"f4", Element::f32}, {"f8", Element::f64}};
   if (descr.size() == 3)
     for (const auto &t : types)
       if (descr.compare(1, 2, t.code) == 0) {

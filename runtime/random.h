@@ -13,7 +13,8 @@ std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter, std::a
 
 // What the numbers are for: streams of one seed do not overlap. The generated library draws its initial
 // parameters with a stream of its own.
-enum class Stream : std::uint32_t { split = 0x73706c74, shuffle = 0x73687566 };
+enum class Stream : std::uint32_t { split = 0x73706c74,
+                                    shuffle = 0x73687566 };
 
 class Random {
 public:

@@ -13,8 +13,8 @@ void load_parameters(Net &net, const std::string &checkpoint);
 
 struct Evaluation {
   Totals totals;
-  std::uint32_t classes = 0;             // 0 with target images: no accuracy, no table
-  std::vector<std::uint64_t> confusion;  // [true class][predicted class]
+  std::uint32_t classes = 0;            // 0 with target images: no accuracy, no table
+  std::vector<std::uint64_t> confusion; // [true class][predicted class]
   std::vector<std::string> class_names;
 };
 

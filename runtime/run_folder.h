@@ -10,9 +10,9 @@ namespace cnnc::runtime {
 
 // What run.json holds: enough for another command to compile the same model and find its data.
 struct RunInfo {
-  std::string model;      // name
-  std::string model_text; // model.dsl; empty if the run was started without one
-  std::string data;       // the data option
+  std::string model;                            // name
+  std::string model_text;                       // model.dsl; empty if the run was started without one
+  std::string data;                             // the data option
   std::map<std::string, std::string> overrides; // what the command line changed of the model: optimizer, batch, ...
   std::uint32_t epochs = 0, batch = 0, validation = 0;
   std::uint64_t seed = 0;

@@ -51,7 +51,8 @@ Checkpoint fresh_start(const cnnc_model &model, const TrainOptions &options, con
   return c;
 }
 
-template <class T> void keep(const char *name, const std::optional<T> &wanted, const T &started) {
+template <class T>
+void keep(const char *name, const std::optional<T> &wanted, const T &started) {
   if (wanted && *wanted != started)
     throw UsageError(fmt::format("{} {}: the run was started with {}, and a resumed run keeps it", name, *wanted, started));
 }

@@ -16,18 +16,18 @@ namespace cnnc::runtime {
 // An option left out takes its default, or on resuming what the run was started with. A resumed run refuses
 // another batch, seed or validation; more epochs, other threads, and a moved data set (of the same bytes) are well.
 struct TrainOptions {
-  std::string folder;                       // output
+  std::string folder; // output
   bool resume = false;
-  std::optional<std::string> data;          // default fashion-mnist; see load_dataset
-  std::optional<std::uint32_t> epochs;      // default 10
-  std::optional<std::uint32_t> batch;       // default and most: the model's
-  std::optional<std::uint64_t> seed;        // default 0
-  std::optional<double> validation;         // below 1: a fraction, else a count; default 0.1; 0: none
-  int threads = 0;                          // 0: all processors
-  double checkpoint_seconds = 30;           // 0: not by time
-  std::uint64_t checkpoint_steps = 0;       // 0: not by steps
+  std::optional<std::string> data;     // default fashion-mnist; see load_dataset
+  std::optional<std::uint32_t> epochs; // default 10
+  std::optional<std::uint32_t> batch;  // default and most: the model's
+  std::optional<std::uint64_t> seed;   // default 0
+  std::optional<double> validation;    // below 1: a fraction, else a count; default 0.1; 0: none
+  int threads = 0;                     // 0: all processors
+  double checkpoint_seconds = 30;      // 0: not by time
+  std::uint64_t checkpoint_steps = 0;  // 0: not by steps
   bool quiet = false;
-  std::map<std::string, std::string> overrides; // kept in run.json for the commands that compile model.dsl
+  std::map<std::string, std::string> overrides;       // kept in run.json for the commands that compile model.dsl
   std::string resume_command = "cnnc train --resume"; // what a message tells the user to type before the folder
 };
 
@@ -35,7 +35,7 @@ struct TrainOptions {
 struct EpochMetrics {
   std::uint32_t epoch = 0; // from 1
   double train_loss = 0;
-  std::optional<double> train_accuracy;      // running, while the parameters move; none with target images
+  std::optional<double> train_accuracy; // running, while the parameters move; none with target images
   std::optional<double> validation_loss, validation_accuracy;
   double seconds = 0, images_per_second = 0; // of training without validation
   bool best = false;                         // lowest validation loss so far; train loss where nothing validates

@@ -42,7 +42,9 @@ std::string starts(const LibraryParts &parts) {
       if (candidate.name == name)
         n = &candidate;
     std::string init = n->has("init") ? n->text("init") : "constant";
-    int kind = init == "uniform" ? 1 : init == "normal" ? 2 : init == "given" ? 3 : 0;
+    int kind = init == "uniform" ? 1 : init == "normal" ? 2
+                                   : init == "given"    ? 3
+                                                        : 0;
     std::string pointer = "NULL";
     if (kind == 3) {
       pointer = fmt::format("start_values{}", given++);
@@ -86,9 +88,7 @@ std::string constants(const LibraryParts &parts, const ModelInfo &info) {
   struct {
     const char *name;
     bool trains;
-  } functions[] = {{"train_bytes", true}, {"infer_bytes", false}, {"init", true}, {"init_inference", false}, {"destroy", false},
-                   {"train_step", true}, {"gradients", true}, {"evaluate", true}, {"predict", false}, {"save_size", false},
-                   {"save", false}, {"load", false}, {"set_parameters", false}, {"parameter_values", false}, {"gradient_values", false}, {"step", false}};
+  } functions[] = {{"train_bytes", true}, {"infer_bytes", false}, {"init", true}, {"init_inference", false}, {"destroy", false}, {"train_step", true}, {"gradients", true}, {"evaluate", true}, {"predict", false}, {"save_size", false}, {"save", false}, {"load", false}, {"set_parameters", false}, {"parameter_values", false}, {"gradient_values", false}, {"step", false}};
   std::string list;
   for (const auto &f : functions)
     list += (list.empty() ? "    " : ", ") + (info.trains || !f.trains ? std::string("cnnc_hook_") + f.name : "NULL");
@@ -110,7 +110,8 @@ std::string routines(const LibraryParts &parts) {
     else
       // Sizes are constants of the kernels, which all the same look at the description of the dimensions.
       s += fmt::format("  struct halide_dimension_t dimensions[5] = {{}};\n  struct halide_buffer_t b[{}] = {{}};\n"
-                       "  for (struct halide_buffer_t &each : b) each.dim = dimensions;\n", buffers);
+                       "  for (struct halide_buffer_t &each : b) each.dim = dimensions;\n",
+                       buffers);
     for (const KernelCall &c : r.calls) {
       for (size_t i = 0; i < c.places.size(); i++) {
         std::string at = fmt::format("(uint8_t *)frame->region[{}] + {}", int(c.places[i].region), c.places[i].offset);
@@ -133,16 +134,19 @@ std::string routines(const LibraryParts &parts) {
 
 std::string public_functions(const ModelInfo &info) {
   std::string s;
-  const char *labels = info.target_kind == 2 ? "uint16_t" : info.target_kind == 3 ? "float" : "uint8_t";
+  const char *labels = info.target_kind == 2 ? "uint16_t" : info.target_kind == 3 ? "float"
+                                                                                  : "uint8_t";
   const std::string n = info.name;
   for (int u8 : {0, 1}) {
     const char *pixel = u8 ? "uint8_t" : "float", *suffix = u8 ? "_u8" : "";
     if (info.trains)
       for (const char *f : {"train_step", "gradients", "evaluate"})
         s += fmt::format("cnnc_status {0}_{1}{2}(cnnc_net *net, const {3} *images, const {4} *targets, int count, cnnc_metrics *metrics) {{\n"
-                         "  return cnnc_hook_{1}(net, images, {5}, targets, count, metrics);\n}}\n", n, f, suffix, pixel, labels, u8);
+                         "  return cnnc_hook_{1}(net, images, {5}, targets, count, metrics);\n}}\n",
+                         n, f, suffix, pixel, labels, u8);
     s += fmt::format("cnnc_status {0}_predict{1}(cnnc_net *net, const {2} *images, int count, {4} *outputs) {{\n"
-                     "  return cnnc_hook_predict(net, images, {3}, count, outputs);\n}}\n", n, suffix, pixel, u8, info.f64 ? "double" : "float");
+                     "  return cnnc_hook_predict(net, images, {3}, count, outputs);\n}}\n",
+                     n, suffix, pixel, u8, info.f64 ? "double" : "float");
   }
   s += fmt::format("cnnc_status {}_set_parameters(cnnc_net *net, const {} *values) {{ return cnnc_hook_set_parameters(net, values); }}\n", n,
                    info.f64 ? "double" : "float");

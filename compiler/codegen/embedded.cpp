@@ -38,7 +38,8 @@ std::string_view embedded_hooks(Arch arch, bool f64) {
 }
 
 std::string_view embedded_dispatch(Arch arch) {
-  return arch == Arch::X86 ? EMBEDDED(dispatch_x86) : arch == Arch::Arm ? EMBEDDED(dispatch_arm) : EMBEDDED(dispatch_riscv);
+  return arch == Arch::X86 ? EMBEDDED(dispatch_x86) : arch == Arch::Arm ? EMBEDDED(dispatch_arm)
+                                                                        : EMBEDDED(dispatch_riscv);
 }
 
 std::string embedded_hooks_text() {

@@ -5,7 +5,9 @@
 #include <string_view>
 
 namespace cnnc {
-enum class Arch { X86, Arm, Riscv }; // all with 64 bits
+enum class Arch { X86,
+                  Arm,
+                  Riscv }; // all with 64 bits
 
 std::string_view embedded_model_header();             // runtime/cnnc_model.h
 std::string_view embedded_hooks(Arch arch, bool f64); // runtime/hooks/hooks.c as LLVM bitcode, elements float or double

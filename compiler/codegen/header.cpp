@@ -301,7 +301,8 @@ Words words_of(const ModelInfo &info) {
           {"@EVALUATES@", info.trains ? " and evaluates" : ""},
           {"@TARGETS@", targets},
           {"@targets@", image ? "targets" : "labels"},
-          {"@LABEL@", image ? "float" : info.target_kind == 2 ? "uint16_t" : "uint8_t"},
+          {"@LABEL@", image ? "float" : info.target_kind == 2 ? "uint16_t"
+                                                              : "uint8_t"},
           {"@BAD_LABEL@", labels ? "CNNC_BAD_LABEL, " : ""},
           {"@OUTPUTS@", labels ? "logits" : "outputs"},
           {"@LOGITS@", labels ? ", before the loss's softmax" : ""},

@@ -19,13 +19,22 @@ public:
   Halide::Expr scale;
 
   // How the kernel is to be scheduled: set by the operation that does the work.
-  enum class Form { Elementwise, Contraction, Scatter, PerLane, Outer, Tiles, FastForward, FastData, FastWeight, FastFinish };
+  enum class Form { Elementwise,
+                    Contraction,
+                    Scatter,
+                    PerLane,
+                    Outer,
+                    Tiles,
+                    FastForward,
+                    FastData,
+                    FastWeight,
+                    FastFinish };
   Form form = Form::Elementwise;
-  Halide::Func reduce;   // the reduction of Contraction, Scatter, PerLane, Outer
-  Halide::Func staged;   // Outer: the first input with its lanes outermost; FastForward, FastData: all points of a row
-  Halide::Func rows;     // FastForward, FastData: whole rows of the result
+  Halide::Func reduce; // the reduction of Contraction, Scatter, PerLane, Outer
+  Halide::Func staged; // Outer: the first input with its lanes outermost; FastForward, FastData: all points of a row
+  Halide::Func rows;   // FastForward, FastData: whole rows of the result
   Halide::RDom domain;
-  bool accumulates = false; // adds to what the output holds
+  bool accumulates = false;        // adds to what the output holds
   std::vector<Halide::Func> roots; // small stages computed before the rest
 
   KernelContext(const Graph &g, Halide::Type t, int l) : graph(g), real(t), lanes(l) {}
@@ -42,10 +51,10 @@ public:
 struct UpdateContext {
   Halide::Type real;
   const std::map<std::string, Attribute> &attributes;
-  Halide::Expr step; // int32, from 1
-  Halide::Expr gradient, parameter;   // old values; `define` replaces `parameter` and `state` by the new ones
+  Halide::Expr step;                // int32, from 1
+  Halide::Expr gradient, parameter; // old values; `define` replaces `parameter` and `state` by the new ones
   std::vector<Halide::Expr> state;
-  std::vector<Halide::Func> roots;    // scalars that are computed once a block
+  std::vector<Halide::Func> roots; // scalars that are computed once a block
   double number(const char *key) const { return std::get<double>(attributes.at(key)); }
   Halide::Expr constant(const char *key) const { return Halide::Internal::make_const(real, number(key)); }
 };

@@ -10,7 +10,8 @@ using namespace Halide;
 
 namespace {
 // A buffer whose every size is known: the innermost dimension is dense.
-template <class B> void fix_shape(B &&buffer, const std::vector<int64_t> &extents, int alignment) {
+template <class B>
+void fix_shape(B &&buffer, const std::vector<int64_t> &extents, int alignment) {
   int64_t stride = 1;
   for (int i = 0; i < int(extents.size()); i++) {
     buffer.dim(i).set_bounds(0, int(extents[size_t(i)])).set_stride(int(stride));
@@ -108,7 +109,8 @@ KernelCall KernelSet::group(const Graph &g, const GraphPlan &plan, const std::ve
   std::vector<Halide::Argument> arguments;
   for (size_t i = 0; i < reads.size(); i++) {
     const Type &t = g[reads[i]].type;
-    Halide::Type element = t.kind != Kind::Label ? real_ : g[reads[i]].integer("classes") > 256 ? Halide::UInt(16) : Halide::UInt(8);
+    Halide::Type element = t.kind != Kind::Label ? real_ : g[reads[i]].integer("classes") > 256 ? Halide::UInt(16)
+                                                                                                : Halide::UInt(8);
     auto e = extents(t, lanes_);
     ImageParam p(element, int(e.size()), fmt::format("in{}", i));
     fix_shape(p, e, t.kind == Kind::Label ? element.bytes() : alignment_of(plan.of(reads[i])->place, real_));
@@ -210,8 +212,7 @@ KernelCall KernelSet::update(const Plan &plan, const std::string &name, const st
   const Optimizer &optimizer = *registry().optimizer(name);
   int64_t step = plan.block_elements * real_.bytes();
   int slots = optimizer.slots(attributes);
-  KernelCall call{"", {{Region::Partials, 0}, {Region::Parameters, 0}}, std::vector<int64_t>(size_t(2 + slots), step), name,
-                  0, step * (plan.partial_sums + 2 * (1 + slots))};
+  KernelCall call{"", {{Region::Partials, 0}, {Region::Parameters, 0}}, std::vector<int64_t>(size_t(2 + slots), step), name, 0, step * (plan.partial_sums + 2 * (1 + slots))};
   for (int s = 0; s < slots; s++)
     call.places.push_back({Region::State, s * plan.padded() * real_.bytes()});
   Var x("x");

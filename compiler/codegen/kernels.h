@@ -14,10 +14,10 @@ namespace cnnc {
 
 struct KernelCall {
   std::string kernel;
-  std::vector<Place> places;          // inputs, then outputs
-  std::vector<int64_t> block_bytes;   // a place: how far it moves from one block to the next; 0: not at all
-  std::string what;                   // for reports
-  int64_t macs = 0, bytes = 0;        // an example's multiply-adds by the direct method; read and written by a call
+  std::vector<Place> places;        // inputs, then outputs
+  std::vector<int64_t> block_bytes; // a place: how far it moves from one block to the next; 0: not at all
+  std::string what;                 // for reports
+  int64_t macs = 0, bytes = 0;      // an example's multiply-adds by the direct method; read and written by a call
 };
 
 struct Routine {

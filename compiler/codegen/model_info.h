@@ -23,7 +23,7 @@ struct ModelInfo {
   int64_t batch = 1;
   int lanes = 1, partial_sums = 1, alignment = 64;
   std::vector<int64_t> input, output, target_image; // dimensions, channel first
-  int target_kind = 0; // enum cnnc_target_kind
+  int target_kind = 0;                              // enum cnnc_target_kind
   int64_t classes = 0;
   bool loss_is_sum = false, trains = false;
   std::vector<TensorInfo> tensors;

@@ -31,7 +31,8 @@ using llvm::ConstantInt;
 
 [[noreturn]] void fault(const std::string &what) { throw GraphError{"code generation: " + what}; }
 
-const char *baseline(Arch arch) { return arch == Arch::X86 ? "x86-64" : arch == Arch::Arm ? "generic" : "generic-rv64"; }
+const char *baseline(Arch arch) { return arch == Arch::X86 ? "x86-64" : arch == Arch::Arm ? "generic"
+                                                                                          : "generic-rv64"; }
 
 // For the least machine of the architecture: each function says what it is compiled for.
 std::unique_ptr<llvm::TargetMachine> machine(const MachineTarget &t) {
@@ -143,7 +144,9 @@ void define_plan(llvm::Module &m, const LibraryParts &parts, const ModelInfo &in
     std::string init = n->has("init") ? n->text("init") : "constant";
     StructWriter s(m, start);
     Constant *values = nullptr;
-    int kind = init == "uniform" ? 1 : init == "normal" ? 2 : init == "given" ? 3 : 0;
+    int kind = init == "uniform" ? 1 : init == "normal" ? 2
+                                   : init == "given"    ? 3
+                                                        : 0;
     if (kind == 3) {
       std::vector<float> given;
       if (std::holds_alternative<std::vector<double>>(n->attributes.at("values")))
@@ -220,10 +223,7 @@ void define_model(llvm::Module &m, const ModelInfo &info) {
   struct {
     const char *name;
     bool trains;
-  } functions[] = {{"train_bytes", true}, {"infer_bytes", false}, {"init", true}, {"init_inference", false},
-                   {"destroy", false}, {"train_step", true}, {"gradients", true}, {"evaluate", true},
-                   {"predict", false}, {"save_size", false}, {"save", false}, {"load", false},
-                   {"set_parameters", false}, {"parameter_values", false}, {"gradient_values", false}, {"step", false}};
+  } functions[] = {{"train_bytes", true}, {"infer_bytes", false}, {"init", true}, {"init_inference", false}, {"destroy", false}, {"train_step", true}, {"gradients", true}, {"evaluate", true}, {"predict", false}, {"save_size", false}, {"save", false}, {"load", false}, {"set_parameters", false}, {"parameter_values", false}, {"gradient_values", false}, {"step", false}};
   for (const auto &f : functions)
     w.function(std::string("cnnc_hook_") + f.name, info.trains || !f.trains);
   g->setInitializer(w.done());
@@ -360,7 +360,8 @@ void define_routine(llvm::Module &m, const Routine &r, const std::map<std::strin
       if (a.is_buffer())
         buffer();
       else
-        arguments.push_back(a.name == "valid" ? valid : a.name == "step" ? step : scale);
+        arguments.push_back(a.name == "valid" ? valid : a.name == "step" ? step
+                                                                         : scale);
     }
     while (place < call.places.size())
       buffer();
@@ -401,7 +402,8 @@ void settle_floats(llvm::Instruction &i, bool is_kernel) {
 // Halide takes the address of a masked vector, and what is read of an output again, to be aligned as its own memory is.
 void settle_alignment(llvm::Instruction &i, const Kernel &kernel) {
   if (auto *call = llvm::dyn_cast<llvm::IntrinsicInst>(&i)) {
-    unsigned place = call->getIntrinsicID() == llvm::Intrinsic::masked_load ? 1 : call->getIntrinsicID() == llvm::Intrinsic::masked_store ? 2 : 0;
+    unsigned place = call->getIntrinsicID() == llvm::Intrinsic::masked_load ? 1 : call->getIntrinsicID() == llvm::Intrinsic::masked_store ? 2
+                                                                                                                                          : 0;
     if (place)
       call->setArgOperand(place, ConstantInt::get(llvm::Type::getInt32Ty(i.getContext()), 4));
     return;

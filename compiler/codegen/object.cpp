@@ -17,7 +17,8 @@ namespace {
   throw GraphError{what + ": " + llvm::toString(std::move(error))};
 }
 
-template <class T> T value_of(const char *what, llvm::Expected<T> expected) {
+template <class T>
+T value_of(const char *what, llvm::Expected<T> expected) {
   if (!expected)
     fault(what, expected.takeError());
   return std::move(*expected);

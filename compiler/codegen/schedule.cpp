@@ -147,14 +147,15 @@ void outer(KernelContext &k, Func out, const Type &type, const MachineTarget &m)
       .split(in_block, vector, in_block, width, TailStrategy::GuardWithIf)
       .split(dim(0), dim(0), unit, rows)
       .reorder(in_block, vector, unit, dim(0), block)
-      .vectorize(in_block).unroll(vector).unroll(unit);
+      .vectorize(in_block)
+      .unroll(vector)
+      .unroll(unit);
   turned.compute_at(out, block);
   on_stack(turned);
   f.compute_at(out, dim(0));
   on_stack(f);
   f.split(dim(1), vector, in_block, width, TailStrategy::RoundUp).vectorize(in_block).unroll(vector).unroll(dim(0));
-  f.update().split(dim(1), vector, in_block, width, TailStrategy::RoundUp).reorder(in_block, vector, dim(0), k.domain.x)
-      .vectorize(in_block).unroll(vector).unroll(dim(0));
+  f.update().split(dim(1), vector, in_block, width, TailStrategy::RoundUp).reorder(in_block, vector, dim(0), k.domain.x).vectorize(in_block).unroll(vector).unroll(dim(0));
 }
 
 // One element after the other. Places that are computed from the stride become constants when as many columns are

@@ -16,7 +16,8 @@ struct Tile {
 
 // Rows: the last may be partly of no use where `whole` is not set. Columns: always a divisor. `stack`: bytes of the
 // largest buffer that a tile needs beside the registers. `loop`: cycles of a step that are not arithmetic.
-template <class F> Tile choose_tile(int64_t rows, int64_t columns, bool whole, double loop, int limit, F stack) {
+template <class F>
+Tile choose_tile(int64_t rows, int64_t columns, bool whole, double loop, int limit, F stack) {
   Tile best;
   double best_cost = INFINITY;
   for (int64_t r = 1; r <= rows && r <= limit; r++)

@@ -9,18 +9,19 @@
 namespace cnnc {
 
 struct MachineTarget {
-  std::string name;      // "x86-64-linux-avx512"
-  std::string triple;    // LLVM's
+  std::string name;   // "x86-64-linux-avx512"
+  std::string triple; // LLVM's
   std::string cpu, features;
   std::string compiler_flags; // of g++ and clang++ for the C++ output
   Halide::Target halide;
   Arch arch = Arch::X86;
   uint32_t cpu_needs = 0; // bits of runtime/hooks/cpu.c
-  int vector_bytes = 16; // of one register
+  int vector_bytes = 16;  // of one register
   int registers = 16;
-  bool vectors = true;   // false: a vector of 16 bytes is four registers
+  bool vectors = true; // false: a vector of 16 bytes is four registers
   // Accumulators of a register tile: what is left for operands is enough to load ahead.
-  int accumulators() const { return !vectors ? 6 : registers == 32 ? 26 : 12; }
+  int accumulators() const { return !vectors ? 6 : registers == 32 ? 26
+                                                                   : 12; }
 };
 
 // Throws TargetError, which lists the names there are.

@@ -13,7 +13,12 @@ struct cnnc_model;
 
 namespace cnnc::commands {
 
-enum ExitCode { kDone = 0, kInput = 1, kUsage = 2, kSystem = 3, kInternal = 70, kInterrupted = 130 };
+enum ExitCode { kDone = 0,
+                kInput = 1,
+                kUsage = 2,
+                kSystem = 3,
+                kInternal = 70,
+                kInterrupted = 130 };
 
 // Errors in the text of a model, or in what the command line changes of it, as Diagnostics::text() gives them:
 // printed as they are.

@@ -64,7 +64,8 @@ const Range kRanges[] = {
     {"beta2", "a number from 0 to below 1", [](float v) { return v >= 0 && v < 1; }},
     {"weight_decay", "a number of at least 0", [](float v) { return v >= 0; }}};
 
-template <class T> std::vector<std::string> names_of(const std::vector<T> &all) {
+template <class T>
+std::vector<std::string> names_of(const std::vector<T> &all) {
   std::vector<std::string> names;
   for (const T &t : all)
     names.push_back(t.name);
@@ -621,7 +622,8 @@ private:
   }
 
   // What the command line gives is a text of its own.
-  template <class Read> void on_command_line(const std::string &given, Read read) {
+  template <class Read>
+  void on_command_line(const std::string &given, Read read) {
     Source source("<command line>", given);
     Diagnostics own(source);
     if (auto call = syntax::parse_call(source, own))
@@ -755,7 +757,8 @@ private:
   }
 
   // A layer's own call of the graph may throw, too.
-  template <class Build> ValueId guarded(CallBuilder &b, Build build) {
+  template <class Build>
+  ValueId guarded(CallBuilder &b, Build build) {
     try {
       return build();
     } catch (const GraphError &e) {
@@ -765,7 +768,8 @@ private:
 
   void read_output() {
     const Statement *s = first(Statement::Output), *model = first(Statement::Model);
-    graph_.output = !s ? above_ : s->broken ? kNoValue : look_up(s->name);
+    graph_.output = !s ? above_ : s->broken ? kNoValue
+                                            : look_up(s->name);
     if (layers_ == 0) {
       if (model && !nameless_)
         diagnostics_.report(Diag::no_layers, model->where);

@@ -16,7 +16,8 @@ int64_t Type::size() const {
 }
 
 namespace {
-template <class T> const T &get(const Node &n, const std::string &key) {
+template <class T>
+const T &get(const Node &n, const std::string &key) {
   auto it = n.attributes.find(key);
   if (it == n.attributes.end() || !std::holds_alternative<T>(it->second))
     throw GraphError{fmt::format("{} lacks the attribute '{}'", n.op, key)};

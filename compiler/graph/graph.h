@@ -12,7 +12,11 @@
 namespace cnnc {
 
 // How often a value exists: once an example, once a model, or summed over the examples of a chunk.
-enum class Kind { Example, Parameter, Sum, LaneSum, Label };
+enum class Kind { Example,
+                  Parameter,
+                  Sum,
+                  LaneSum,
+                  Label };
 
 struct Type {
   Kind kind = Kind::Example;
@@ -64,8 +68,8 @@ struct Graph {
 
 // "16x3x3"
 std::string dims_text(const std::vector<int64_t> &dims, const char *separator = "x");
-std::string type_text(const Type &type);           // f32[16, 3, 3]
-std::string node_text(const Graph &g, ValueId v);  // %5 = avg_pool(%4) {...} : f32[16, 3, 3]
+std::string type_text(const Type &type);          // f32[16, 3, 3]
+std::string node_text(const Graph &g, ValueId v); // %5 = avg_pool(%4) {...} : f32[16, 3, 3]
 std::string print(const Graph &g);
 // Reads what `print` wrote; throws GraphError with the line and what was expected.
 Graph read_graph(const std::string &text);

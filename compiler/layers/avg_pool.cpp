@@ -87,8 +87,7 @@ void register_avg_pool(Registry &r) {
 
   Layer l;
   l.name = "avg_pool";
-  l.arguments = {{"kernel", Argument::Pair, true, true}, {"stride", Argument::Pair}, {"padding", Argument::Padding},
-                 {"count_padding", Argument::Boolean}};
+  l.arguments = {{"kernel", Argument::Pair, true, true}, {"stride", Argument::Pair}, {"padding", Argument::Padding}, {"count_padding", Argument::Boolean}};
   l.build = [](LayerBuilder &b) {
     auto kernel = b.pair("kernel", {1, 1}, 1);
     auto stride = b.pair("stride", kernel, 1);
@@ -100,7 +99,8 @@ void register_avg_pool(Registry &r) {
   for (const char *p : {"avg_pool(2)", "avg_pool(3, stride=2, padding=1)",
                         "avg_pool((2, 3), stride=(1, 2), padding=(1, 0, 1, 1), count_padding=false)"})
     l.samples.push_back(fmt::format("model m\ninput x: f32[2, 9, 8]\nconv(3, kernel=2)\ntanh\n{}\nflatten\ndense(4)\n"
-                                    "loss softmax_cross_entropy\noptimizer sgd(lr=0.1)\nbatch 5\n", p));
+                                    "loss softmax_cross_entropy\noptimizer sgd(lr=0.1)\nbatch 5\n",
+                                    p));
   r.layers.push_back(l);
 }
 } // namespace cnnc

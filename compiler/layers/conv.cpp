@@ -200,17 +200,15 @@ void register_conv(Registry &r) {
 
   Layer l;
   l.name = "conv";
-  l.arguments = {{"channels", Argument::Integer, true, true}, {"kernel", Argument::Pair, true},
-                 {"stride", Argument::Pair},                  {"padding", Argument::Padding},
-                 {"bias", Argument::Boolean},                 {"flip", Argument::Boolean},
-                 {"weight", Argument::Values},                {"bias_values", Argument::Values}};
+  l.arguments = {{"channels", Argument::Integer, true, true}, {"kernel", Argument::Pair, true}, {"stride", Argument::Pair}, {"padding", Argument::Padding}, {"bias", Argument::Boolean}, {"flip", Argument::Boolean}, {"weight", Argument::Values}, {"bias_values", Argument::Values}};
   l.build = build;
   // the first convolution makes the second one's data gradient needed
   for (const char *c : {"conv(3, kernel=3)", "conv(2, kernel=(5, 3), padding=(2, 1))", "conv(3, kernel=3, stride=2, padding=1)",
                         "conv(3, kernel=(2, 3), stride=(3, 2), padding=(1, 0, 2, 1))", "conv(2, kernel=4, padding=same)",
                         "conv(2, kernel=(1, 2), bias=false)", "conv(3, kernel=2, flip=true, padding=1)", "conv(5, kernel=1)"})
     l.samples.push_back(fmt::format("model m\ninput x: f32[2, 9, 8]\nconv(3, kernel=2)\ntanh\n{}\ntanh\nflatten\ndense(4)\n"
-                                    "loss softmax_cross_entropy\noptimizer sgd(lr=0.1)\nbatch 5\n", c));
+                                    "loss softmax_cross_entropy\noptimizer sgd(lr=0.1)\nbatch 5\n",
+                                    c));
   r.layers.push_back(l);
 }
 } // namespace cnnc

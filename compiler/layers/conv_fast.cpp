@@ -109,7 +109,8 @@ void define_input(KernelContext &k, const Node &n) {
   auto v = k.vars(n.type); // lane, t, h, c, i
   Func x = k.in(n, 0);
   int m = int(n.integer("tile")), width = int(k.type(n, 0).dims[2]);
-  Exprs d = tile_elements(k, int(points(n)), m, width, [&](Expr column) { return x(v[0], column, v[2], v[3]); }, v[1], int(n.type.dims[3]));
+  Exprs d = tile_elements(
+      k, int(points(n)), m, width, [&](Expr column) { return x(v[0], column, v[2], v[3]); }, v[1], int(n.type.dims[3]));
   Func out("tiles");
   out(v) = mux(v[4], to_points(k, matrices(n).input, d));
   k.form = KernelContext::Form::Tiles;
@@ -121,7 +122,8 @@ void define_gradient_input(KernelContext &k, const Node &n) {
   auto v = k.vars(n.type);
   Func dy = k.in(n, 0);
   int m = int(n.integer("tile")), width = int(k.type(n, 0).dims[2]);
-  Exprs d = tile_elements(k, m, m, width, [&](Expr column) { return dy(v[0], column, v[2], v[3]); }, v[1], int(n.type.dims[3]));
+  Exprs d = tile_elements(
+      k, m, m, width, [&](Expr column) { return dy(v[0], column, v[2], v[3]); }, v[1], int(n.type.dims[3]));
   Func out("tiles");
   out(v) = mux(v[4], to_points(k, transposed(matrices(n).output), d));
   k.form = KernelContext::Form::Tiles;
@@ -264,63 +266,68 @@ void register_conv_fast(Registry &r) {
   auto direct = [](int64_t products, const Node &n) { return products * n.list("kernel")[1]; };
 
   // x [C,H,W]
-  add("fast_conv_input", kAlone, 1, [](const Graph &g, const Node &n) {
-    const auto &x = g[n.inputs[0]].type.dims, &p = n.list("padding");
-    expect(x.size() == 3, n, "an image");
-    int64_t columns = x[2] + p.at(2) + p.at(3) - n.list("kernel").at(1) + 1;
-    expect(columns > 0, n, "an image as wide as the kernel");
-    return Type{Kind::Example, {points(n), x[0], x[1] + p[0] + p[1], tiles(columns, n)}};
-  }, define_input, nullptr);
+  add(
+      "fast_conv_input", kAlone, 1, [](const Graph &g, const Node &n) {
+        const auto &x = g[n.inputs[0]].type.dims, &p = n.list("padding");
+        expect(x.size() == 3, n, "an image");
+        int64_t columns = x[2] + p.at(2) + p.at(3) - n.list("kernel").at(1) + 1;
+        expect(columns > 0, n, "an image as wide as the kernel");
+        return Type{Kind::Example, {points(n), x[0], x[1] + p[0] + p[1], tiles(columns, n)}};
+      },
+      define_input, nullptr);
   r.ops.back().padded_input = 0;
   // dy [K,P,Q]
-  add("fast_conv_gradient_input", kAlone, 1, [](const Graph &g, const Node &n) {
-    const auto &dy = g[n.inputs[0]].type.dims;
-    expect(dy.size() == 3, n, "an image");
-    return Type{Kind::Example, {points(n), dy[0], dy[1], tiles(dy[2], n)}};
-  }, define_gradient_input, nullptr);
+  add(
+      "fast_conv_gradient_input", kAlone, 1, [](const Graph &g, const Node &n) {
+        const auto &dy = g[n.inputs[0]].type.dims;
+        expect(dy.size() == 3, n, "an image");
+        return Type{Kind::Example, {points(n), dy[0], dy[1], tiles(dy[2], n)}};
+      },
+      define_gradient_input, nullptr);
   // w [K,C,R,S]
-  add("fast_conv_weight", kAlone | kPrepare, 1, [](const Graph &g, const Node &n) {
-    const auto &w = g[n.inputs[0]].type.dims;
-    expect(w.size() == 4 && w[2] == n.list("kernel").at(0) && w[3] == n.list("kernel").at(1), n, "a weight of its kernel");
-    return Type{Kind::Parameter, {points(n), w[0], w[1], w[2]}};
-  }, define_weight, nullptr);
+  add(
+      "fast_conv_weight", kAlone | kPrepare, 1, [](const Graph &g, const Node &n) {
+        const auto &w = g[n.inputs[0]].type.dims;
+        expect(w.size() == 4 && w[2] == n.list("kernel").at(0) && w[3] == n.list("kernel").at(1), n, "a weight of its kernel");
+        return Type{Kind::Parameter, {points(n), w[0], w[1], w[2]}};
+      },
+      define_weight, nullptr);
   // V, U, bias
-  add("fast_conv", kContraction, 3, [](const Graph &g, const Node &n) {
+  add(
+      "fast_conv", kContraction, 3, [](const Graph &g, const Node &n) {
     const auto &x = g[n.inputs[0]].type.dims, &w = g[n.inputs.at(1)].type.dims;
     const int64_t columns = n.integer("columns");
     expect(x.size() == 4 && w.size() == 4 && x[1] == w[2] && x[0] == w[0] && x[2] >= w[3] && x[3] == tiles(columns, n), n, "transformed values that fit");
-    return Type{Kind::Example, {w[1], x[2] - w[3] + 1, columns}};
-  }, define_forward, [direct](const Graph &g, const Node &n) {
+    return Type{Kind::Example, {w[1], x[2] - w[3] + 1, columns}}; }, define_forward, [direct](const Graph &g, const Node &n) {
     const auto &w = g[n.inputs[1]].type.dims;
-    return direct(n.type.size() * w[2] * w[3], n);
-  });
+    return direct(n.type.size() * w[2] * w[3], n); });
   r.ops.back().arity_min = 2;
   // D, U
-  add("fast_conv_data_gradient", kContraction, 2, [](const Graph &g, const Node &n) {
+  add(
+      "fast_conv_data_gradient", kContraction, 2, [](const Graph &g, const Node &n) {
     const auto &d = g[n.inputs[0]].type.dims, &w = g[n.inputs.at(1)].type.dims, &image = n.list("image");
     expect(d.size() == 4 && w.size() == 4 && d[0] == w[0] && d[1] == w[1], n, "transformed values that fit");
-    return Type{Kind::Example, {w[2], image.at(0), image.at(1)}};
-  }, define_data_gradient, [direct](const Graph &g, const Node &n) {
+    return Type{Kind::Example, {w[2], image.at(0), image.at(1)}}; }, define_data_gradient, [direct](const Graph &g, const Node &n) {
     const auto &d = g[n.inputs[0]].type.dims, &w = g[n.inputs[1]].type.dims;
-    return direct(d[1] * d[2] * n.integer("columns") * w[2] * w[3], n);
-  });
+    return direct(d[1] * d[2] * n.integer("columns") * w[2] * w[3], n); });
   r.ops.back().arity_min = 2;
   r.ops.back().no_window = true;
   // D, V
-  add("fast_conv_weight_sum", kContraction | kAlone, 2, [](const Graph &g, const Node &n) {
+  add(
+      "fast_conv_weight_sum", kContraction | kAlone, 2, [](const Graph &g, const Node &n) {
     const auto &d = g[n.inputs[0]].type.dims, &x = g[n.inputs.at(1)].type.dims;
     expect(d.size() == 4 && x.size() == 4 && d[0] == x[0] && d[3] == x[3] && x[2] >= d[2], n, "transformed values that fit");
-    return Type{Kind::LaneSum, {d[0], d[1], x[1], x[2] - d[2] + 1}};
-  }, define_weight_sum, [direct](const Graph &g, const Node &n) {
+    return Type{Kind::LaneSum, {d[0], d[1], x[1], x[2] - d[2] + 1}}; }, define_weight_sum, [direct](const Graph &g, const Node &n) {
     const auto &d = g[n.inputs[0]].type.dims, &u = n.type.dims;
-    return direct(d[1] * d[2] * n.integer("columns") * u[2] * u[3], n);
-  });
+    return direct(d[1] * d[2] * n.integer("columns") * u[2] * u[3], n); });
   r.ops.back().arity_min = 2;
   // dU
-  add("fast_conv_weight_gradient", kFinish | kAlone, 1, [](const Graph &g, const Node &n) {
-    const auto &u = g[n.inputs[0]].type.dims;
-    expect(u.size() == 4 && u[3] == n.list("kernel").at(0), n, "a sum of its kernel");
-    return Type{Kind::Sum, {u[1], u[2], u[3], n.list("kernel").at(1)}};
-  }, define_weight_gradient, nullptr);
+  add(
+      "fast_conv_weight_gradient", kFinish | kAlone, 1, [](const Graph &g, const Node &n) {
+        const auto &u = g[n.inputs[0]].type.dims;
+        expect(u.size() == 4 && u[3] == n.list("kernel").at(0), n, "a sum of its kernel");
+        return Type{Kind::Sum, {u[1], u[2], u[3], n.list("kernel").at(1)}};
+      },
+      define_weight_gradient, nullptr);
 }
 } // namespace cnnc

@@ -130,8 +130,7 @@ void register_dense(Registry &r) {
 
   Layer l;
   l.name = "dense";
-  l.arguments = {{"units", Argument::Integer, true, true}, {"bias", Argument::Boolean},
-                 {"weight", Argument::Values}, {"bias_values", Argument::Values}};
+  l.arguments = {{"units", Argument::Integer, true, true}, {"bias", Argument::Boolean}, {"weight", Argument::Values}, {"bias_values", Argument::Values}};
   l.build = [](LayerBuilder &b) {
     const auto &x = b.input_dims(0);
     int64_t units = b.integer("units", 1, 1, 1 << 24);
@@ -145,7 +144,8 @@ void register_dense(Registry &r) {
   };
   for (const char *d : {"dense(7)", "dense(37)", "dense(1, bias=false)"})
     l.samples.push_back(fmt::format("model m\ninput x: f32[1, 7, 5]\nflatten\ndense(19)\nsigmoid\n{}\ntanh\ndense(3)\n"
-                                    "loss softmax_cross_entropy\noptimizer sgd(lr=0.1)\nbatch 5\n", d));
+                                    "loss softmax_cross_entropy\noptimizer sgd(lr=0.1)\nbatch 5\n",
+                                    d));
   r.layers.push_back(l);
 }
 } // namespace cnnc

@@ -3,7 +3,9 @@
 #include <functional>
 #include "layers/registry.h"
 
-namespace Halide { class Expr; }
+namespace Halide {
+class Expr;
+}
 
 namespace cnnc {
 using Unary = std::function<Halide::Expr(Halide::Expr)>;

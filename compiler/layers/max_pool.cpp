@@ -118,7 +118,8 @@ void register_max_pool(Registry &r) {
   };
   for (const char *p : {"max_pool(2)", "max_pool(3, stride=2)", "max_pool((2, 3), stride=(1, 2), padding=(1, 0, 1, 1))"})
     l.samples.push_back(fmt::format("model m\ninput x: f32[2, 9, 8]\nconv(3, kernel=2)\ntanh\n{}\nflatten\ndense(4)\n"
-                                    "loss softmax_cross_entropy\noptimizer sgd(lr=0.1)\nbatch 5\n", p));
+                                    "loss softmax_cross_entropy\noptimizer sgd(lr=0.1)\nbatch 5\n",
+                                    p));
   r.layers.push_back(l);
 }
 } // namespace cnnc

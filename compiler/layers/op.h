@@ -11,9 +11,9 @@
 
 namespace cnnc {
 
-class KernelContext; // codegen/kernel.h: what `define` fills
-class Backward;      // passes/differentiate.h
-class LayerBuilder;  // layers/builder.h
+class KernelContext;  // codegen/kernel.h: what `define` fills
+class Backward;       // passes/differentiate.h
+class LayerBuilder;   // layers/builder.h
 struct UpdateContext; // codegen/kernel.h: what an optimizer's `define` fills
 using Attributes = std::map<std::string, Attribute>;
 
@@ -49,7 +49,13 @@ struct Op {
 
 // How an argument of a layer is written.
 struct Argument {
-  enum Form { Integer, Number, Boolean, Pair, Padding, Values, Name };
+  enum Form { Integer,
+              Number,
+              Boolean,
+              Pair,
+              Padding,
+              Values,
+              Name };
   std::string name;
   Form form = Integer;
   bool required = false;

@@ -17,7 +17,8 @@ const Registry &registry() {
 }
 
 namespace {
-template <class T> const T *by_name(const std::vector<T> &all, const std::string &name) {
+template <class T>
+const T *by_name(const std::vector<T> &all, const std::string &name) {
   for (const T &t : all)
     if (t.name == name)
       return &t;
@@ -54,7 +55,8 @@ std::vector<int64_t> window_output(const Graph &, const Node &n, const std::vect
   const auto &k = n.list("kernel"), &s = n.list("stride"), &p = n.list("padding");
   if (k.size() != 2 || s.size() != 2 || p.size() != 4 || image.size() != 3)
     throw GraphError{fmt::format("{}: expected a kernel and a stride of two numbers, a padding of four and an input "
-                                 "of three dimensions, found an input of {}", n.op, dims_text(image))};
+                                 "of three dimensions, found an input of {}",
+                                 n.op, dims_text(image))};
   std::string padding = p[0] == p[1] && p[1] == p[2] && p[2] == p[3] ? std::to_string(p[0])
                                                                      : "(" + dims_text(p, ", ") + ")";
   std::vector<int64_t> out = {image[0], 0, 0};

@@ -66,7 +66,7 @@ void register_softmax_cross_entropy(Registry &r) {
     auto v = k.vars(n.type); // lane, c
     Sums s = sums(k, n);
     Func dx;
-    Expr p = safe_exp(k.in(n, 0)(v) - s.largest(v[0])) / s.total(v[0]);
+    Expr p = safe_exp(k.in(n, 0)(v)-s.largest(v[0])) / s.total(v[0]);
     dx(v) = select(v[0] < k.valid, (p - select(v[1] == label(k, n, v[0]), k.constant(1), k.constant(0))) * k.scale, k.constant(0));
     k.result(n, dx);
   };

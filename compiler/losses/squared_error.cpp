@@ -34,7 +34,7 @@ void register_squared_error(Registry &r) {
     std::vector<Expr> at = {lane};
     for (int i = 0; i < d.dimensions(); i++)
       at.push_back(d[i]);
-    Expr e = k.in(n, 0)(at) - k.in(n, 1)(at);
+    Expr e = k.in(n, 0)(at)-k.in(n, 1)(at);
     Func total("total"), loss;
     total(lane) = k.constant(0);
     total(lane) += e * e;
@@ -56,7 +56,7 @@ void register_squared_error(Registry &r) {
   g.define = [](KernelContext &k, const Node &n) {
     auto v = k.vars(n.type);
     Func dx;
-    dx(v) = select(v[0] < k.valid, (k.in(n, 0)(v) - k.in(n, 1)(v)) * 2 * k.scale, k.constant(0));
+    dx(v) = select(v[0] < k.valid, (k.in(n, 0)(v)-k.in(n, 1)(v)) * 2 * k.scale, k.constant(0));
     k.result(n, dx);
   };
   r.ops.push_back(g);

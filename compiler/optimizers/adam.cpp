@@ -18,8 +18,7 @@ void register_adam(Registry &r) {
 
   Optimizer o;
   o.name = "adam";
-  o.arguments = {{"lr", Argument::Number}, {"beta1", Argument::Number}, {"beta2", Argument::Number},
-                 {"epsilon", Argument::Number}, {"weight_decay", Argument::Number}};
+  o.arguments = {{"lr", Argument::Number}, {"beta1", Argument::Number}, {"beta2", Argument::Number}, {"epsilon", Argument::Number}, {"weight_decay", Argument::Number}};
   o.update_op = "adam_update";
   o.slots = [](const Attributes &) { return 2; };
   o.defaults = {{"lr", 1e-3}, {"beta1", 0.9}, {"beta2", 0.999}, {"epsilon", 1e-8}, {"weight_decay", 0}};

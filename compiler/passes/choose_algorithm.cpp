@@ -21,10 +21,10 @@ constexpr double kLeastGain = 1.25;
 constexpr int64_t kMostRow = 250; // vectors, of 64 bytes at most: 16 KB of stack
 
 struct Shape {
-  int64_t channels, rows, columns;             // of the output
-  int64_t inputs, input_rows;                  // of the input, padded
+  int64_t channels, rows, columns; // of the output
+  int64_t inputs, input_rows;      // of the input, padded
   int64_t kernel_rows, kernel_columns;
-  bool weight_gradient, data_gradient;         // are wanted
+  bool weight_gradient, data_gradient;                                               // are wanted
   double products() const { return double(channels * rows * inputs * kernel_rows); } // for each point of a row
 };
 

@@ -6,8 +6,7 @@
 namespace cnnc {
 const std::vector<Pass> &passes() {
   static const std::vector<Pass> all = {
-      {"differentiate", differentiate}, {"remove-dead", remove_dead}, {"choose-algorithm", choose_algorithm}, {"use-fast-convolution", use_fast_convolution},
-      {"choose-layout", choose_layout}, {"fuse", fuse}};
+      {"differentiate", differentiate}, {"remove-dead", remove_dead}, {"choose-algorithm", choose_algorithm}, {"use-fast-convolution", use_fast_convolution}, {"choose-layout", choose_layout}, {"fuse", fuse}};
   return all;
 }
 } // namespace cnnc

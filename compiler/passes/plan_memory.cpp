@@ -163,7 +163,8 @@ Plan plan_memory(const Graph &infer, const Graph &train, int lanes, int element_
       if (has_trait(n, kPrepare) && plan.prepared.emplace(n.name, plan.prepared_bytes).second)
         plan.prepared_bytes += aligned(n.type.size() * element_bytes);
   // A block is what one thread updates at a time: small enough to share out, large enough for full vectors.
-  plan.block_elements = plan.parameter_count >= 16384 ? 4096 : plan.parameter_count >= 1024 ? 512 : 64;
+  plan.block_elements = plan.parameter_count >= 16384 ? 4096 : plan.parameter_count >= 1024 ? 512
+                                                                                            : 64;
   plan.blocks = std::max<int64_t>(1, (plan.parameter_count + plan.block_elements - 1) / plan.block_elements);
   // A partial sum: the flat gradient, the sums that are still a lane each, losses and counts of correct.
   int64_t bytes = aligned(plan.padded() * element_bytes);

@@ -10,7 +10,16 @@
 namespace cnnc {
 
 // The same order as the REGION_ constants of runtime/hooks/hooks.h.
-enum class Region { Parameters, State, Gradients, Partials, Partial, Workspace, Prepared, Images, Targets, Outputs };
+enum class Region { Parameters,
+                    State,
+                    Gradients,
+                    Partials,
+                    Partial,
+                    Workspace,
+                    Prepared,
+                    Images,
+                    Targets,
+                    Outputs };
 const char *region_name(Region r);
 
 struct Place {
@@ -27,9 +36,9 @@ struct Storage {
 };
 
 struct GraphPlan {
-  std::vector<std::vector<ValueId>> groups; // nodes of each kernel, updates left out
-  std::vector<Storage> storage;             // values that are stored, in the graph's order
-  std::vector<ValueId> memory;              // by value: the value whose memory it is (itself but for views), or kNoValue
+  std::vector<std::vector<ValueId>> groups;         // nodes of each kernel, updates left out
+  std::vector<Storage> storage;                     // values that are stored, in the graph's order
+  std::vector<ValueId> memory;                      // by value: the value whose memory it is (itself but for views), or kNoValue
   int64_t workspace_bytes = 0, workspace_bound = 0; // the bound: most bytes alive at one step
   const Storage *of(ValueId v) const;
 };
@@ -40,7 +49,7 @@ struct Plan {
   std::vector<std::string> parameters;    // in the order of the flat vector
   int64_t parameter_count = 0, block_elements = 0, blocks = 0;
   int64_t partial_bytes = 0, partial_metrics = 0; // bytes
-  std::map<std::string, int64_t> prepared; // by name: offsets of what is made of the parameters, bytes
+  std::map<std::string, int64_t> prepared;        // by name: offsets of what is made of the parameters, bytes
   int64_t prepared_bytes = 0;
   GraphPlan infer, train;
   int64_t padded() const { return block_elements * blocks; }

@@ -6,7 +6,13 @@
 namespace cnnc::syntax {
 
 struct Token {
-  enum Kind { End, Newline, Name, Number, BadNumber, BadCharacter, Mark };
+  enum Kind { End,
+              Newline,
+              Name,
+              Number,
+              BadNumber,
+              BadCharacter,
+              Mark };
   Kind kind = End;
   char mark = 0;           // of a Mark: one of ( ) [ ] , = :
   bool opens_line = false; // stands in the first column

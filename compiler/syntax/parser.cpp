@@ -15,11 +15,7 @@ struct Keyword {
   const char *name;
   Statement::Kind kind;
 };
-const Keyword kKeywords[] = {{"model", Statement::Model},       {"input", Statement::Input},
-                             {"target", Statement::Target},     {"output", Statement::Output},
-                             {"loss", Statement::Loss},         {"optimizer", Statement::Optimizer},
-                             {"init", Statement::Init},         {"batch", Statement::Batch},
-                             {"block", Statement::Definition},  {"function", Statement::Definition}};
+const Keyword kKeywords[] = {{"model", Statement::Model}, {"input", Statement::Input}, {"target", Statement::Target}, {"output", Statement::Output}, {"loss", Statement::Loss}, {"optimizer", Statement::Optimizer}, {"init", Statement::Init}, {"batch", Statement::Batch}, {"block", Statement::Definition}, {"function", Statement::Definition}};
 
 const Keyword *keyword(const std::string &name) {
   for (const Keyword &k : kKeywords)
@@ -298,7 +294,9 @@ std::string suggestion(const std::string &word, const std::vector<std::string> &
     return "";
   std::string s = candidates.size() == 1 ? "; there is " : "; there are ";
   for (size_t i = 0; i < candidates.size(); i++)
-    s += (i == 0 ? "" : i + 1 < candidates.size() ? ", " : " and ") + candidates[i];
+    s += (i == 0 ? "" : i + 1 < candidates.size() ? ", "
+                                                  : " and ") +
+         candidates[i];
   return s;
 }
 

@@ -15,8 +15,13 @@ size_t utf8_length(const std::string &text, size_t at) {
   if (a < 0x80)
     return at < text.size() ? 1 : 0;
   // The second byte's range keeps out overlong forms, surrogates and what is above U+10FFFF.
-  unsigned char least = a == 0xe0 ? 0xa0 : a == 0xf0 ? 0x90 : 0x80, most = a == 0xed ? 0x9f : a == 0xf4 ? 0x8f : 0xbf;
-  size_t n = a >= 0xc2 && a <= 0xdf ? 2 : a >= 0xe0 && a <= 0xef ? 3 : a >= 0xf0 && a <= 0xf4 ? 4 : 0;
+  unsigned char least = a == 0xe0 ? 0xa0 : a == 0xf0 ? 0x90
+                                                     : 0x80,
+                most = a == 0xed ? 0x9f : a == 0xf4 ? 0x8f
+                                                    : 0xbf;
+  size_t n = a >= 0xc2 && a <= 0xdf ? 2 : a >= 0xe0 && a <= 0xef ? 3
+                                      : a >= 0xf0 && a <= 0xf4   ? 4
+                                                                 : 0;
   if (n == 0 || b < least || b > most)
     return 0;
   for (size_t i = 2; i < n; i++)

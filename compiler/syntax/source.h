@@ -20,7 +20,7 @@ public:
   };
   Position position(uint32_t offset) const;
   std::string line(uint32_t number) const; // without its end
-  Location line_at(uint32_t offset) const;  // the same of the line that holds `offset`
+  Location line_at(uint32_t offset) const; // the same of the line that holds `offset`
   std::string text(Location where) const { return text_.substr(where.offset, where.length); }
   bool has_byte_order_mark() const;
 

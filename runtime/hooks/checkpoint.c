@@ -3,7 +3,9 @@
      the parameters; the optimizer's values, slot by slot; u64 checksum of all bytes before it.
    A net made for inference saves no optimizer values. Memory pads the tensors to whole blocks, the bytes do not.  */
 
-enum { SAVE_FORMAT = 1, SAVE_HEADER = 48, SAVE_CHECKSUM = 8 };
+enum { SAVE_FORMAT = 1,
+       SAVE_HEADER = 48,
+       SAVE_CHECKSUM = 8 };
 
 static void put_number(unsigned char *to, uint64_t value, int bytes) {
   for (int i = 0; i < bytes; i++) to[i] = (unsigned char)(value >> (8 * i));

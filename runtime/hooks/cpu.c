@@ -5,7 +5,9 @@
 
 #if defined(__x86_64__)
 static void cpu_id(uint32_t leaf, uint32_t out[4]) {
-  __asm__ volatile("cpuid" : "=a"(out[0]), "=b"(out[1]), "=c"(out[2]), "=d"(out[3]) : "a"(leaf), "c"(0));
+  __asm__ volatile("cpuid"
+                   : "=a"(out[0]), "=b"(out[1]), "=c"(out[2]), "=d"(out[3])
+                   : "a"(leaf), "c"(0));
 }
 
 static int cpu_has(uint32_t needs) {
@@ -15,7 +17,9 @@ static int cpu_has(uint32_t needs) {
   if (r[0] < 7) return 0;
   cpu_id(1, r);
   if ((r[2] >> 27 & 1) == 0 || (r[2] >> 12 & 1) == 0) return 0; /* OSXSAVE, FMA */
-  __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  __asm__ volatile("xgetbv"
+                   : "=a"(low), "=d"(high)
+                   : "c"(0));
   if ((low & 0x6) != 0x6) return 0;
   cpu_id(7, r);
   if ((r[1] >> 5 & 1) == 0) return 0; /* AVX2 */

@@ -37,14 +37,14 @@ void cnnc_public_destroy(cnnc_net *net) {
   if (m != NULL) m->destroy(net);
 }
 
-#define WITH_TARGETS(call) \
-  cnnc_status cnnc_public_##call(cnnc_net *net, const float *images, const void *targets, int count, cnnc_metrics *metrics) { \
-    const cnnc_model *m = table_of(net); \
-    return m == NULL ? CNNC_BAD_ARGUMENT : m->call(net, images, CNNC_F32, targets, count, metrics); \
-  } \
+#define WITH_TARGETS(call)                                                                                                           \
+  cnnc_status cnnc_public_##call(cnnc_net *net, const float *images, const void *targets, int count, cnnc_metrics *metrics) {        \
+    const cnnc_model *m = table_of(net);                                                                                             \
+    return m == NULL ? CNNC_BAD_ARGUMENT : m->call(net, images, CNNC_F32, targets, count, metrics);                                  \
+  }                                                                                                                                  \
   cnnc_status cnnc_public_##call##_u8(cnnc_net *net, const uint8_t *images, const void *targets, int count, cnnc_metrics *metrics) { \
-    const cnnc_model *m = table_of(net); \
-    return m == NULL ? CNNC_BAD_ARGUMENT : m->call(net, images, CNNC_U8, targets, count, metrics); \
+    const cnnc_model *m = table_of(net);                                                                                             \
+    return m == NULL ? CNNC_BAD_ARGUMENT : m->call(net, images, CNNC_U8, targets, count, metrics);                                   \
   }
 WITH_TARGETS(train_step)
 WITH_TARGETS(gradients)

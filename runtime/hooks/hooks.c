@@ -19,8 +19,14 @@ int memcmp(const void *a, const void *b, size_t size);
 double log(double);
 double cos(double);
 double sqrt(double);
-typedef union { char bytes[128]; void *align; } pthread_mutex_t;
-typedef union { char bytes[128]; void *align; } pthread_cond_t;
+typedef union {
+  char bytes[128];
+  void *align;
+} pthread_mutex_t;
+typedef union {
+  char bytes[128];
+  void *align;
+} pthread_cond_t;
 typedef unsigned long pthread_t;
 int pthread_mutex_init(pthread_mutex_t *, const void *);
 int pthread_mutex_destroy(pthread_mutex_t *);
@@ -42,7 +48,10 @@ int pthread_join(pthread_t, void **);
 /* Below this many multiply-adds a call, waking threads costs more than they save. */
 #define THREADS_PAY_FROM 2000000u
 
-enum task { TASK_TRAIN, TASK_GRADIENTS, TASK_EVALUATE, TASK_PREDICT };
+enum task { TASK_TRAIN,
+            TASK_GRADIENTS,
+            TASK_EVALUATE,
+            TASK_PREDICT };
 
 /* One call, as the threads see it. */
 struct task_call {
@@ -64,10 +73,10 @@ struct cnnc_net {
   uint64_t step;
   cnnc_real *parameters, *state, *gradients;
   char *prepared;
-  int stale;               /* the parameters changed since `prepared` was made of them */
-  char *partials;          /* without training a partial has metrics only: see place_net */
+  int stale;      /* the parameters changed since `prepared` was made of them */
+  char *partials; /* without training a partial has metrics only: see place_net */
   uint64_t partial_stride;
-  char *thread_areas;      /* one a worker: its staged images, targets and outputs, then its workspace */
+  char *thread_areas; /* one a worker: its staged images, targets and outputs, then its workspace */
   uint64_t thread_stride;
   struct task_call call;
   struct worker_pool pool;

@@ -18,7 +18,7 @@ enum {
   REGION_PARTIALS,   /* the first partial sum; the next ones follow at partial_bytes */
   REGION_PARTIAL,    /* the partial sum of this chunk */
   REGION_WORKSPACE,  /* this thread's arena */
-  REGION_PREPARED,  /* what is made of the parameters alone: prepared_bytes */
+  REGION_PREPARED,   /* what is made of the parameters alone: prepared_bytes */
   REGION_IMAGES,     /* `lanes` images of the user, one after another, f32 or u8 */
   REGION_TARGETS,    /* `lanes` labels or target images of the user */
   REGION_OUTPUTS,    /* `lanes` outputs, one after another */
@@ -28,48 +28,48 @@ enum {
 /* What one call of a generated routine works on. */
 typedef struct cnnc_frame {
   void *region[REGION_COUNT];
-  int32_t valid;      /* examples in this chunk, 1..lanes: the rest are padding */
-  int32_t block;      /* reduce, update: which block of the flat parameter vector */
-  cnnc_real scale;    /* what the loss's gradient is multiplied by: 1/count, or 1 for a sum */
-  int32_t step;       /* of the update, from 1 */
+  int32_t valid;   /* examples in this chunk, 1..lanes: the rest are padding */
+  int32_t block;   /* reduce, update: which block of the flat parameter vector */
+  cnnc_real scale; /* what the loss's gradient is multiplied by: 1/count, or 1 for a sum */
+  int32_t step;    /* of the update, from 1 */
 } cnnc_frame;
 
 /* How one parameter tensor starts. */
 typedef struct cnnc_start {
-  uint32_t kind;  /* enum cnnc_initialiser */
-  float a, b;     /* constant: a; uniform: [a, b); normal: mean a, standard deviation b */
+  uint32_t kind;       /* enum cnnc_initialiser */
+  float a, b;          /* constant: a; uniform: [a, b); normal: mean a, standard deviation b */
   const float *values; /* given: `size` values */
 } cnnc_start;
 
 /* The numbers of the plan, emitted by the compiler as a constant. */
 typedef struct cnnc_plan {
-  uint64_t parameter_padded;   /* elements: parameter_count rounded up to whole blocks */
-  uint32_t parameter_blocks;   /* of block_elements */
+  uint64_t parameter_padded; /* elements: parameter_count rounded up to whole blocks */
+  uint32_t parameter_blocks; /* of block_elements */
   uint32_t block_elements;
-  uint32_t state_slots;        /* optimizer values a parameter: 0, 1 or 2 */
-  uint32_t trains;             /* 0: the model has no loss */
-  uint64_t partial_bytes;      /* one partial sum: flat gradient, per-lane sums, loss and correct */
-  uint64_t partial_metrics;    /* offset in a partial, bytes: `lanes` losses, then `lanes` counts of correct, as reals */
+  uint32_t state_slots;     /* optimizer values a parameter: 0, 1 or 2 */
+  uint32_t trains;          /* 0: the model has no loss */
+  uint64_t partial_bytes;   /* one partial sum: flat gradient, per-lane sums, loss and correct */
+  uint64_t partial_metrics; /* offset in a partial, bytes: `lanes` losses, then `lanes` counts of correct, as reals */
   uint64_t workspace_train_bytes, workspace_infer_bytes;
   uint64_t prepared_bytes;
-  uint64_t macs;               /* multiply-adds an image, forward: decides whether threads pay */
-  const cnnc_start *starts;    /* one a parameter tensor */
-  uint32_t cpu_needs;          /* bits of cpu.c */
+  uint64_t macs;            /* multiply-adds an image, forward: decides whether threads pay */
+  const cnnc_start *starts; /* one a parameter tensor */
+  uint32_t cpu_needs;       /* bits of cpu.c */
 } cnnc_plan;
 
 /* Defined by the generated code (kept inside the library). Each works on frame->region. */
 extern const cnnc_plan cnnc_the_plan;
 extern const cnnc_model cnnc_the_model;
-void cnnc_prepare(const cnnc_frame *frame);     /* PARAMETERS -> PREPARED */
-void cnnc_pack_f32(const cnnc_frame *frame);    /* IMAGES -> lanes in WORKSPACE */
+void cnnc_prepare(const cnnc_frame *frame);  /* PARAMETERS -> PREPARED */
+void cnnc_pack_f32(const cnnc_frame *frame); /* IMAGES -> lanes in WORKSPACE */
 void cnnc_pack_u8(const cnnc_frame *frame);
-void cnnc_pack_target(const cnnc_frame *frame); /* TARGETS -> WORKSPACE; nothing to do for a model without one */
-void cnnc_infer(const cnnc_frame *frame);       /* the packed image -> the output in lanes, in WORKSPACE */
-void cnnc_unpack(const cnnc_frame *frame);      /* the output in lanes -> OUTPUTS */
-void cnnc_loss(const cnnc_frame *frame);        /* after infer: adds loss and correct to PARTIAL's metrics */
-void cnnc_train(const cnnc_frame *frame);       /* forward, loss, backward: adds gradients and metrics to PARTIAL */
+void cnnc_pack_target(const cnnc_frame *frame);    /* TARGETS -> WORKSPACE; nothing to do for a model without one */
+void cnnc_infer(const cnnc_frame *frame);          /* the packed image -> the output in lanes, in WORKSPACE */
+void cnnc_unpack(const cnnc_frame *frame);         /* the output in lanes -> OUTPUTS */
+void cnnc_loss(const cnnc_frame *frame);           /* after infer: adds loss and correct to PARTIAL's metrics */
+void cnnc_train(const cnnc_frame *frame);          /* forward, loss, backward: adds gradients and metrics to PARTIAL */
 void cnnc_finish_partial(const cnnc_frame *frame); /* once a partial after its last chunk: sums over the lanes */
-void cnnc_reduce(const cnnc_frame *frame);      /* a block: the partials in order -> GRADIENTS */
-void cnnc_update(const cnnc_frame *frame);      /* a block: the partials in order -> optimizer -> PARAMETERS, STATE */
+void cnnc_reduce(const cnnc_frame *frame);         /* a block: the partials in order -> GRADIENTS */
+void cnnc_update(const cnnc_frame *frame);         /* a block: the partials in order -> optimizer -> PARAMETERS, STATE */
 
 #endif

@@ -13,7 +13,7 @@ struct worker_pool {
   worker_job *job;    /* written before `generation` moves, read after: so these three need no lock */
   void *context;
   int workers;
-  int started;         /* threads that exist; also deals out the workers' numbers, under the mutex */
+  int started; /* threads that exist; also deals out the workers' numbers, under the mutex */
   int stop;
   char apart[64];      /* the words that are spun on have their own cache lines */
   uint32_t generation; /* atomic: counts the jobs posted */

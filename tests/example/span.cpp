@@ -4,8 +4,8 @@
 #include <utility>
 #include <vector>
 
-#define NEED(condition)                                                                                                \
-  if (!(condition))                                                                                                    \
+#define NEED(condition) \
+  if (!(condition))     \
   return std::printf("%s\n", #condition), 1
 
 int main() {

@@ -25,7 +25,8 @@ inline cnnc_model model_of(unsigned kind) {
   model.target_size = 2;
   const int kinds[] = {CNNC_LABELS_U8, CNNC_LABELS_U16, CNNC_TARGET_IMAGE, CNNC_NO_TARGET};
   model.target_kind = kinds[kind % 4];
-  model.classes = model.target_kind == CNNC_LABELS_U8 ? 3 : model.target_kind == CNNC_LABELS_U16 ? 300 : 0;
+  model.classes = model.target_kind == CNNC_LABELS_U8 ? 3 : model.target_kind == CNNC_LABELS_U16 ? 300
+                                                                                                 : 0;
   return model;
 }
 

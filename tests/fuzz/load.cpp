@@ -14,7 +14,8 @@
 #include <atomic>
 #include <vector>
 
-template <int kind> struct Target { typedef uint8_t type; };
+template <int kind>
+struct Target { typedef uint8_t type; };
 
 namespace fake {
 #define CNNC_REAL float

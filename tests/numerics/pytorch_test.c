@@ -48,8 +48,8 @@ static void need(lenet_status status, const char *call) {
 }
 
 int main(int argc, char **argv) {
-  static const char *const order[] = {"conv1.weight",  "conv1.bias",    "conv2.weight", "conv2.bias",
-                                      "dense1.weight", "dense1.bias",   "dense2.weight", "dense2.bias",
+  static const char *const order[] = {"conv1.weight", "conv1.bias", "conv2.weight", "conv2.bias",
+                                      "dense1.weight", "dense1.bias", "dense2.weight", "dense2.bias",
                                       "dense3.weight", "dense3.bias"};
   if (argc != 3)
     return 2;

@@ -12,11 +12,11 @@
 
 static int armed, counted;
 #define COUNTED(type, name, parameters, arguments) \
-  type __real_##name parameters; \
-  type __wrap_##name parameters; \
-  type __wrap_##name parameters { \
-    counted += armed; \
-    return __real_##name arguments; \
+  type __real_##name parameters;                   \
+  type __wrap_##name parameters;                   \
+  type __wrap_##name parameters {                  \
+    counted += armed;                              \
+    return __real_##name arguments;                \
   }
 COUNTED(void *, malloc, (size_t n), (n))
 COUNTED(void *, calloc, (size_t n, size_t m), (n, m))
@@ -24,11 +24,11 @@ COUNTED(void *, realloc, (void *p, size_t n), (p, n))
 COUNTED(void, free, (void *p), (p))
 COUNTED(void *, aligned_alloc, (size_t a, size_t n), (a, n))
 COUNTED(int, posix_memalign, (void **p, size_t a, size_t n), (p, a, n))
-COUNTED(int, pthread_mutex_lock, (pthread_mutex_t *m), (m))
-COUNTED(int, pthread_mutex_unlock, (pthread_mutex_t *m), (m))
-COUNTED(int, pthread_cond_wait, (pthread_cond_t *c, pthread_mutex_t *m), (c, m))
-COUNTED(int, pthread_cond_signal, (pthread_cond_t *c), (c))
-COUNTED(int, pthread_cond_broadcast, (pthread_cond_t *c), (c))
+COUNTED(int, pthread_mutex_lock, (pthread_mutex_t * m), (m))
+COUNTED(int, pthread_mutex_unlock, (pthread_mutex_t * m), (m))
+COUNTED(int, pthread_cond_wait, (pthread_cond_t * c, pthread_mutex_t *m), (c, m))
+COUNTED(int, pthread_cond_signal, (pthread_cond_t * c), (c))
+COUNTED(int, pthread_cond_broadcast, (pthread_cond_t * c), (c))
 
 int main(void) {
   const cnnc_model *m = TABLE();
@@ -51,6 +51,7 @@ int main(void) {
   armed = 0;
   if (counted) (void)!write(2, "allocated or locked\n", 20);
   if (failed) (void)!write(2, "a call failed\n", 14);
-  syscall(SYS_exit, counted ? 3 : failed ? 4 : 0); /* exit_group, which exit makes, is not allowed */
+  syscall(SYS_exit, counted ? 3 : failed ? 4
+                                         : 0); /* exit_group, which exit makes, is not allowed */
   return 5;
 }

@@ -4,7 +4,8 @@
 
 #include "model.h"
 
-enum { STACK = 1 << 20, LIMIT = 64 << 10 };
+enum { STACK = 1 << 20,
+       LIMIT = 64 << 10 };
 
 struct work {
   const cnnc_model *m;
@@ -47,5 +48,6 @@ int main(void) {
   w.saved = malloc(w.size);
   size_t thread = used_by(nothing, &w), used = used_by(run, &w) - thread;
   printf("%zu bytes\n", used);
-  return w.failed ? 2 : used > LIMIT ? 3 : 0;
+  return w.failed ? 2 : used > LIMIT ? 3
+                                     : 0;
 }

@@ -8,10 +8,19 @@ struct cnnc_net; // or the global one would be meant
 
 #include "../../runtime/hooks/hooks.c"
 
-enum { LANES = 4, SUMS = 3, INPUTS = 3, OUTPUTS = 2, COUNT = 8, PADDED = 9, BLOCK = 3, BATCH = 30 };
-enum { LANE_SUMS = 128, METRICS = 448, PARTIAL = 512 };  // bytes in a partial sum; the flat gradient is at 0
+enum { LANES = 4,
+       SUMS = 3,
+       INPUTS = 3,
+       OUTPUTS = 2,
+       COUNT = 8,
+       PADDED = 9,
+       BLOCK = 3,
+       BATCH = 30 };
+enum { LANE_SUMS = 128,
+       METRICS = 448,
+       PARTIAL = 512 }; // bytes in a partial sum; the flat gradient is at 0
 
-static std::atomic<int> dirty_padding{0};  // lanes that should have been zero
+static std::atomic<int> dirty_padding{0}; // lanes that should have been zero
 
 static cnnc_real *place(const cnnc_frame *frame, int region, size_t byte = 0) {
   return reinterpret_cast<cnnc_real *>(static_cast<char *>(frame->region[region]) + byte);
@@ -19,7 +28,8 @@ static cnnc_real *place(const cnnc_frame *frame, int region, size_t byte = 0) {
 // Workspace: x[3], target[2], y[2], each by lane.
 static cnnc_real *packed(const cnnc_frame *frame, int row) { return place(frame, REGION_WORKSPACE) + row * LANES; }
 
-template <class Pixel> static void pack_images(const cnnc_frame *frame, cnnc_real scale) {
+template <class Pixel>
+static void pack_images(const cnnc_frame *frame, cnnc_real scale) {
   const Pixel *images = static_cast<const Pixel *>(frame->region[REGION_IMAGES]);
   for (int lane = 0; lane < LANES; lane++)
     for (int i = 0; i < INPUTS; i++) {
@@ -118,19 +128,12 @@ void cnnc_update(const cnnc_frame *frame) {
 
 static const float given_bias[OUTPUTS] = {0.25f, -0.5f};
 static const cnnc_start starts[] = {{CNNC_INIT_UNIFORM, -0.5f, 0.5f, nullptr}, {CNNC_INIT_GIVEN, 0, 0, given_bias}};
-static const cnnc_parameter tensors[] = {{"dense1.weight", 0, OUTPUTS * INPUTS, 2, {OUTPUTS, INPUTS, 1, 1}},
-                                         {"dense1.bias", OUTPUTS * INPUTS, OUTPUTS, 1, {OUTPUTS, 1, 1, 1}}};
-const cnnc_plan cnnc_the_plan = {PADDED, PADDED / BLOCK, BLOCK, 2,         FAKE_TRAINS, PARTIAL,
-                                 METRICS, 320,           256,   OUTPUTS * sizeof(cnnc_real), FAKE_MACS, starts,  0};
+static const cnnc_parameter tensors[] = {{"dense1.weight", 0, OUTPUTS *INPUTS, 2, {OUTPUTS, INPUTS, 1, 1}},
+                                         {"dense1.bias", OUTPUTS *INPUTS, OUTPUTS, 1, {OUTPUTS, 1, 1, 1}}};
+const cnnc_plan cnnc_the_plan = {PADDED, PADDED / BLOCK, BLOCK, 2, FAKE_TRAINS, PARTIAL,
+                                 METRICS, 320, 256, OUTPUTS * sizeof(cnnc_real), FAKE_MACS, starts, 0};
 const cnnc_model cnnc_the_model = {
-    CNNC_ABI, sizeof(cnnc_real), "fake", "host", "test", 0x1234567890ABCDEFu, BATCH, LANES, SUMS, 64,
-    1, {INPUTS, 1, 1, 1}, 1, {OUTPUTS, 1, 1, 1}, FAKE_TARGET == CNNC_TARGET_IMAGE ? 1u : 0u, {OUTPUTS, 1, 1, 1},
-    INPUTS, OUTPUTS, FAKE_TARGET == CNNC_TARGET_IMAGE ? OUTPUTS : 0, FAKE_TARGET,
-    FAKE_TARGET == CNNC_TARGET_IMAGE || FAKE_TARGET == CNNC_NO_TARGET ? 0 : OUTPUTS, FAKE_SUM, 2, COUNT, 2 * COUNT,
-    tensors, cnnc_hook_train_bytes, cnnc_hook_infer_bytes, cnnc_hook_init, cnnc_hook_init_inference,
-    cnnc_hook_destroy, cnnc_hook_train_step, cnnc_hook_gradients, cnnc_hook_evaluate, cnnc_hook_predict,
-    cnnc_hook_save_size, cnnc_hook_save, cnnc_hook_load, cnnc_hook_set_parameters, cnnc_hook_parameter_values, cnnc_hook_gradient_values,
-    cnnc_hook_step};
+    CNNC_ABI, sizeof(cnnc_real), "fake", "host", "test", 0x1234567890ABCDEFu, BATCH, LANES, SUMS, 64, 1, {INPUTS, 1, 1, 1}, 1, {OUTPUTS, 1, 1, 1}, FAKE_TARGET == CNNC_TARGET_IMAGE ? 1u : 0u, {OUTPUTS, 1, 1, 1}, INPUTS, OUTPUTS, FAKE_TARGET == CNNC_TARGET_IMAGE ? OUTPUTS : 0, FAKE_TARGET, FAKE_TARGET == CNNC_TARGET_IMAGE || FAKE_TARGET == CNNC_NO_TARGET ? 0 : OUTPUTS, FAKE_SUM, 2, COUNT, 2 * COUNT, tensors, cnnc_hook_train_bytes, cnnc_hook_infer_bytes, cnnc_hook_init, cnnc_hook_init_inference, cnnc_hook_destroy, cnnc_hook_train_step, cnnc_hook_gradients, cnnc_hook_evaluate, cnnc_hook_predict, cnnc_hook_save_size, cnnc_hook_save, cnnc_hook_load, cnnc_hook_set_parameters, cnnc_hook_parameter_values, cnnc_hook_gradient_values, cnnc_hook_step};
 
 // What the templates of hooks_test.cpp need of one model.
 struct Fake {

@@ -29,54 +29,59 @@ static int counted_create(pthread_t *thread, const pthread_attr_t *attributes, v
 }
 #define pthread_create counted_create
 
-template <int kind> struct Target { typedef uint8_t type; };
-template <> struct Target<CNNC_LABELS_U16> { typedef uint16_t type; };
-template <> struct Target<CNNC_TARGET_IMAGE> { typedef float type; };
+template <int kind>
+struct Target { typedef uint8_t type; };
+template <>
+struct Target<CNNC_LABELS_U16> { typedef uint16_t type; };
+template <>
+struct Target<CNNC_TARGET_IMAGE> { typedef float type; };
 
-namespace labels {  // the usual kind; threads pay from two images on
+namespace labels { // the usual kind; threads pay from two images on
 #define CNNC_REAL float
 #define FAKE_TARGET CNNC_LABELS_U8
 #define FAKE_SUM 0
 #define FAKE_MACS 1000000
 #define FAKE_TRAINS 1
 #include "hooks_fake.h"
-}
-namespace image {  // in double, with an image for its target
+} // namespace labels
+namespace image { // in double, with an image for its target
 #define CNNC_REAL double
 #define FAKE_TARGET CNNC_TARGET_IMAGE
 #define FAKE_SUM 0
 #define FAKE_MACS 1000000
 #define FAKE_TRAINS 1
 #include "hooks_fake.h"
-}
-namespace small {  // so small that threads never pay; the loss is a sum
+} // namespace image
+namespace small { // so small that threads never pay; the loss is a sum
 #define CNNC_REAL float
 #define FAKE_TARGET CNNC_LABELS_U16
 #define FAKE_SUM 1
 #define FAKE_MACS 8
 #define FAKE_TRAINS 1
 #include "hooks_fake.h"
-}
-namespace lossless {  // a model without a loss
+} // namespace small
+namespace lossless { // a model without a loss
 #define CNNC_REAL float
 #define FAKE_TARGET CNNC_NO_TARGET
 #define FAKE_SUM 0
 #define FAKE_MACS 1000000
 #define FAKE_TRAINS 0
 #include "hooks_fake.h"
-}
+} // namespace lossless
 
 namespace {
 
 const int BATCH = 30, INPUTS = 3, OUTPUTS = 2, COUNT = 8, HEADER = 48;
 
 // The tables are of one type a namespace: compare statuses as numbers.
-template <class Status> int as_int(Status status) { return static_cast<int>(status); }
+template <class Status>
+int as_int(Status status) { return static_cast<int>(status); }
 #define CHECK_STATUS(call, wanted) CHECK(as_int(call) == as_int(wanted))
 #define REQUIRE_OK(call) REQUIRE(as_int(call) == as_int(CNNC_OK))
 
 // A net in exactly the memory that it asks for, so that the address sanitizer sees a byte too many.
-template <class F> struct Net {
+template <class F>
+struct Net {
   std::unique_ptr<char, void (*)(void *)> memory{nullptr, free};
   size_t bytes;
   typename F::Net *net = nullptr;
@@ -101,7 +106,8 @@ template <class F> struct Net {
 };
 
 // Exact-size copies of a user's images and targets.
-template <class F> struct Data {
+template <class F>
+struct Data {
   std::vector<float> images;
   std::vector<uint8_t> bytes;
   std::vector<typename F::Label> targets;
@@ -128,7 +134,8 @@ struct Oracle {
   double loss = 0, gradient[8] = {};
   int correct = 0;
 };
-template <class F> Oracle oracle(const typename F::Real *parameters, const Data<F> &data, int count) {
+template <class F>
+Oracle oracle(const typename F::Real *parameters, const Data<F> &data, int count) {
   Oracle result;
   bool is_image = F::model().target_kind == CNNC_TARGET_IMAGE;
   double scale = F::model().loss_is_sum ? 1.0 : 1.0 / (count * (is_image ? OUTPUTS : 1));
@@ -149,12 +156,12 @@ template <class F> Oracle oracle(const typename F::Real *parameters, const Data<
   return result;
 }
 
-struct Silence {  // no thread may be created until the counters are put back
+struct Silence { // no thread may be created until the counters are put back
   explicit Silence(int allowed) { threads_created = 0, threads_allowed = allowed; }
   ~Silence() { threads_allowed = INT_MAX; }
 };
 
-}  // namespace
+} // namespace
 
 TEST_CASE("philox gives the published words") {
   uint32_t zero[4] = {0, 0, 0, 0};
@@ -190,7 +197,7 @@ TEST_CASE("the distributions that parameters start with") {
   CHECK(high > 0.999);
   CHECK(labels::Fake::start(CNNC_INIT_CONSTANT, 3, 0, 5, 9) == 3);
   CHECK(labels::Fake::start(CNNC_INIT_UNIFORM, 3, 3, 5, 9) == 3);
-  for (uint64_t i = 0; i < 1000; i++) {  // an interval so narrow that rounding would reach its end
+  for (uint64_t i = 0; i < 1000; i++) { // an interval so narrow that rounding would reach its end
     float value = labels::Fake::start(CNNC_INIT_UNIFORM, 1, std::nextafterf(1, 2), 5, i);
     CHECK(value == 1);
   }
@@ -274,7 +281,7 @@ TEST_CASE_TEMPLATE("training lowers the loss", F, labels::Fake, image::Fake, sma
   Data<F> data(BATCH);
   typename F::Metrics first = {}, last = {};
   REQUIRE_OK(F::model().evaluate(net.net, data.images.data(), CNNC_F32, data.targets.data(), BATCH, &first));
-  for (int i = 0; i < 200; i++)  // without metrics too
+  for (int i = 0; i < 200; i++) // without metrics too
     REQUIRE_OK(F::model().train_step(net.net, data.images.data(), CNNC_F32, data.targets.data(), BATCH, nullptr));
   REQUIRE_OK(F::model().evaluate(net.net, data.images.data(), CNNC_F32, data.targets.data(), BATCH, &last));
   CHECK(last.loss < first.loss);
@@ -362,7 +369,7 @@ TEST_CASE("threads: none for one worker or a small model, all or none otherwise"
     Silence silence(INT_MAX);
     { Net<labels::Fake> two(2); }
     CHECK(threads_created == 1);
-    { Net<labels::Fake> seven(7); }  // P = 3
+    { Net<labels::Fake> seven(7); } // P = 3
     CHECK(threads_created == 3);
   }
   for (int allowed : {0, 1}) {
@@ -496,7 +503,7 @@ TEST_CASE_TEMPLATE("saving and loading carries everything", F, labels::Fake, ima
 
   Net<F> second(1, 99);
   train(second);
-  std::vector<unsigned char> shifted(middle.size() + 1);  // at an odd address
+  std::vector<unsigned char> shifted(middle.size() + 1); // at an odd address
   memcpy(shifted.data() + 1, middle.data(), middle.size());
   REQUIRE_OK(model.load(second.net, shifted.data() + 1, middle.size()));
   CHECK(model.step(second.net) == 5);
@@ -542,7 +549,7 @@ TEST_CASE_TEMPLATE("every damaged bit and every cut is found", F, labels::Fake, 
         }
       for (size_t size = 0; size < bytes.size(); size++) {
         std::vector<unsigned char> cut(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size));
-        cut.reserve(1);  // an empty vector may have no address
+        cut.reserve(1); // an empty vector may have no address
         accepted += as_int(model.load(net->net, cut.data(), size)) != as_int(CNNC_BAD_BYTES);
       }
       std::vector<unsigned char> longer = bytes;
@@ -556,7 +563,7 @@ TEST_CASE_TEMPLATE("every damaged bit and every cut is found", F, labels::Fake, 
 
 TEST_CASE("well-formed bytes of another kind are refused") {
   Net<labels::Fake> net;
-  Net<image::Fake> other;  // double: the same fingerprint, another element
+  Net<image::Fake> other; // double: the same fingerprint, another element
   std::vector<unsigned char> bytes = net.saved(), foreign = other.saved();
   CHECK_STATUS(labels::Fake::model().load(net.net, foreign.data(), foreign.size()), CNNC_BAD_BYTES);
   // A count that would overflow the size, under a right checksum.

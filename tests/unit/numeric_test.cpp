@@ -126,7 +126,8 @@ TEST_CASE("the fast convolution: kernels of every width, paddings, turned kernel
                            "d = add(a, b)\nadd(d, c)"})
     for (const char *size : {"2, 9, 8", "1, 7, 21"}) {
       const std::string text = fmt::format("model m\ninput x: f32[{}]\nv = conv(3, kernel=2)\n{}\ntanh\nflatten\ndense(4)\n"
-                                           "loss softmax_cross_entropy\noptimizer sgd(lr=0.1)\nbatch 5\n", size, conv);
+                                           "loss softmax_cross_entropy\noptimizer sgd(lr=0.1)\nbatch 5\n",
+                                           size, conv);
       CAPTURE(text);
       CheckOptions options;
       options.conv = "fast";
@@ -288,7 +289,8 @@ TEST_CASE("NaN and infinity in images come out as a status, whatever stands betw
   for (const char *layer : {"sigmoid", "relu", "tanh", "softmax", "max_pool(2)", "avg_pool(2)", "max_pool(3, padding=1)"}) {
     CAPTURE(layer);
     const cnnc_model *m = load(build(std::string("model nan\ninput x: f32[1, 6, 6]\nconv(2, kernel=3, padding=1)\n") + layer +
-                                     "\nflatten\ndense(3)\nloss softmax_cross_entropy\noptimizer sgd(lr=0.1)\nbatch 20\n"), false);
+                                     "\nflatten\ndense(3)\nloss softmax_cross_entropy\noptimizer sgd(lr=0.1)\nbatch 20\n"),
+                               false);
     for (float bad : {NAN, INFINITY, -INFINITY}) {
       Running run(m, 1);
       Data d = random_examples(*m, 20);
@@ -314,7 +316,8 @@ TEST_CASE("NaN and infinity in parameters are refused, and an update that overfl
       const bool image = std::string(loss) == "squared_error";
       const cnnc_model *m = load(build(std::string("model nan\ninput x: f32[1, 6, 6]\n") + (image ? "target y: f32[3]\n" : "") +
                                        "conv(2, kernel=3, padding=1)\n" + layer + "\nflatten\ndense(3)\nloss " + loss +
-                                       "\noptimizer sgd(lr=3e38)\nbatch 20\n"), false);
+                                       "\noptimizer sgd(lr=3e38)\nbatch 20\n"),
+                                 false);
       const std::vector<float> images(20 * 36, 0.5f), target(60, 1e30f);
       const std::vector<uint8_t> labels(20, 1);
       std::vector<float> outputs(60);

@@ -41,7 +41,8 @@ struct TemporaryFolder {
   std::string operator/(const std::string &name) const { return join(path, name); }
 };
 
-template <class F> std::string message_of(F f) {
+template <class F>
+std::string message_of(F f) {
   try {
     f();
   } catch (const Error &e) {
@@ -51,7 +52,8 @@ template <class F> std::string message_of(F f) {
 }
 
 // True when f throws InputError and nothing else.
-template <class F> bool refused(F f) {
+template <class F>
+bool refused(F f) {
   try {
     f();
   } catch (const InputError &) {
@@ -94,7 +96,8 @@ Bytes npy(const std::string &descr, const std::string &shape, const Bytes &data,
   return b;
 }
 
-template <class T> Bytes bytes_of(const std::vector<T> &values) {
+template <class T>
+Bytes bytes_of(const std::vector<T> &values) {
   Bytes b(values.size() * sizeof(T));
   std::memcpy(b.data(), values.data(), b.size());
   return b;

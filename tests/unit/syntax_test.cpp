@@ -248,11 +248,12 @@ TEST_CASE("all independent errors, in the order of the text, and none that follo
   std::string e = errors("model m\ninput x: f32[2, 9, 8]\nconv(3, kernel=20)\ndense(4)\nconv(0, kernel=3)\nadd(x, y\n"
                          "sigmoit\nmax_pool(2, strid=1)\nbatch 0\nloss softmax_cross_entropi\noptimizer sgd\n");
   const char *expected[] = {"3:1: error: conv: kernel 20x20", "5:6: error: conv: channels", "6:4: error: '(' is never",
-                            "7:1: error: unknown layer",      "8:13: error: max_pool",      "9:7: error: batch",
-                            "10:6: error: unknown loss",      "11:11: error: sgd"};
+                            "7:1: error: unknown layer", "8:13: error: max_pool", "9:7: error: batch",
+                            "10:6: error: unknown loss", "11:11: error: sgd"};
   size_t at = 0;
   for (const char *part : expected) {
-    INFO(std::string(part) << "\n" << e);
+    INFO(std::string(part) << "\n"
+                           << e);
     at = e.find(part, at);
     REQUIRE(at != std::string::npos);
   }
