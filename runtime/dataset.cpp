@@ -90,7 +90,7 @@ void to_finite_floats(Array &a) {
 }
 
 Bytes make_labels(const Array &a, std::uint64_t count, const cnnc_model &model) {
-  if (a.shape.empty() || without_ones({a.shape.begin() + 1, a.shape.end()}).size() != 0)
+  if (a.shape.empty() || !without_ones({a.shape.begin() + 1, a.shape.end()}).empty())
     throw InputError(fmt::format("{}: labels of shape {}, expected {}", a.file, shape_text(a.shape), count));
   const std::size_t size = model.target_kind == CNNC_LABELS_U8 ? 1 : 2;
   Bytes labels(count * size);

@@ -13,7 +13,7 @@ Progress::Progress(bool quiet) : quiet_(quiet), terminal_(!quiet && ::isatty(STD
 
 std::string time_text(double seconds) {
   if (!(seconds >= 0) || seconds > 1e9) return "-:--";
-  const auto s = static_cast<std::uint64_t>(seconds + 0.5);
+  const auto s = static_cast<std::uint64_t>(std::llround(seconds));
   return s >= 3600 ? fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60) : fmt::format("{}:{:02}", s / 60, s % 60);
 }
 

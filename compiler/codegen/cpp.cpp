@@ -41,6 +41,8 @@ std::string starts(const LibraryParts &parts) {
     for (const Node &candidate : parts.infer.nodes)
       if (candidate.name == name)
         n = &candidate;
+    if (!n)
+      throw GraphError{"the plan names a parameter that the graph lacks"};
     std::string init = n->has("init") ? n->text("init") : "constant";
     int kind = init == "uniform" ? 1 : init == "normal" ? 2
                                    : init == "given"    ? 3

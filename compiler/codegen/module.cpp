@@ -141,6 +141,8 @@ void define_plan(llvm::Module &m, const LibraryParts &parts, const ModelInfo &in
     for (const Node &candidate : parts.infer.nodes)
       if (candidate.name == name)
         n = &candidate;
+    if (!n)
+      throw GraphError{"the plan names a parameter that the graph lacks"};
     std::string init = n->has("init") ? n->text("init") : "constant";
     StructWriter s(m, start);
     Constant *values = nullptr;

@@ -86,8 +86,9 @@ void write_both(const std::string &folder, const std::string &name, const Compil
 void print_times(const Compiled &compiled) {
   std::vector<std::pair<std::string, double>> lines;
   double total = 0;
-  for (const auto &[stage, seconds] : compiled.times) {
-    auto line = std::find_if(lines.begin(), lines.end(), [&](const auto &l) { return l.first == stage; });
+  for (const auto &time : compiled.times) {
+    const auto &[stage, seconds] = time;
+    auto line = std::find_if(lines.begin(), lines.end(), [&](const auto &l) { return l.first == time.first; });
     if (line == lines.end())
       line = lines.emplace(line, stage, 0);
     line->second += seconds;
