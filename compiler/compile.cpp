@@ -44,6 +44,8 @@ ModelInfo describe(const Graph &g, const Plan &plan, const CompileOptions &optio
   info.lanes = plan.lanes;
   info.partial_sums = plan.partial_sums;
   info.alignment = plan.alignment;
+  info.train_arena = plan.train.workspace_bytes, info.train_alive = plan.train.workspace_bound;
+  info.infer_arena = plan.infer.workspace_bytes, info.infer_alive = plan.infer.workspace_bound;
   info.input = g[g.find("input")].type.dims;
   info.output = g[g.output].type.dims;
   info.trains = g.loss != kNoValue;

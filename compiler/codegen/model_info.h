@@ -29,6 +29,8 @@ struct ModelInfo {
   std::vector<TensorInfo> tensors;
   int64_t parameter_count = 0, optimizer_count = 0;
   std::vector<uint64_t> train_bytes, infer_bytes; // [i]: for i + 1 threads, up to partial_sums; more need no more
+  // The arena of a thread, bytes: what it takes, and the most that is alive at one time.
+  int64_t train_arena = 0, train_alive = 0, infer_arena = 0, infer_alive = 0;
 };
 
 // The C header: C99, C11, C++17 and C++20.

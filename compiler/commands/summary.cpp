@@ -128,6 +128,12 @@ std::string memory_text(const char *what, const std::vector<uint64_t> &bytes) {
   return text + "\n";
 }
 
+// The chunk's values in memory, beside the bound that no plan can go below.
+std::string arena_text(const char *what, int64_t arena, int64_t alive) {
+  return fmt::format("arena of a thread for {}: {}, {:.1f} % above the most that is alive at one time\n", what, size_text(uint64_t(arena)),
+                     alive ? 100.0 * double(arena - alive) / double(alive) : 0.0);
+}
+
 struct Options {
   std::string model, target = "host";
   Overrides overrides;
@@ -142,6 +148,8 @@ int summarise(const Options &o) {
   const std::string batch = fmt::format("training with batch {}", info.batch);
   print_out(fmt::format("{}\n\n{}\n{}{}", info.name, Summary(compiled.graph).text(), memory_text(batch.c_str(), info.train_bytes),
                         memory_text("inference", info.infer_bytes)) +
+            (info.trains ? arena_text("training", info.train_arena, info.train_alive) : "") +
+            arena_text("inference", info.infer_arena, info.infer_alive) +
             "multiply-adds: of one example, forward; receptive field: height x width of the image that one value sees\n");
   return kDone;
 }

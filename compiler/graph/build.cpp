@@ -1,6 +1,7 @@
 // From the syntax tree to the forward graph: names, arguments, shapes and initial values. What depends on something
 // wrong is poisoned (kNoValue) and says nothing of shapes, so that one run reports each independent error once.
 #include "graph/build.h"
+#include "graph/reserved_names.h"
 
 #include <algorithm>
 #include <cmath>
@@ -25,20 +26,6 @@ constexpr int64_t kMostWindow = 1 << 15; // rows or columns of a kernel, stride 
 constexpr int64_t kMostClasses = 65536;
 constexpr size_t kMostNameLength = 64;
 constexpr size_t kMostBytes = 1 << 26; // of the text; the command reads no larger file
-
-// Keywords of C and C++, and names that programs or their compilers have already.
-const char *const kReservedNames[] = {
-    "alignas", "alignof", "and", "and_eq", "asm", "auto", "bitand", "bitor", "bool", "break", "case", "catch", "char",
-    "char8_t", "char16_t", "char32_t", "class", "co_await", "co_return", "co_yield", "compl", "concept", "const",
-    "const_cast", "consteval", "constexpr", "constinit", "continue", "decltype", "default", "delete", "do", "double",
-    "dynamic_cast", "else", "enum", "errno", "explicit", "export", "extern", "false", "float", "for", "friend", "goto",
-    "if", "inline", "int", "int8_t", "int16_t", "int32_t", "int64_t", "linux", "long", "main", "mutable", "namespace",
-    "new", "noexcept", "not", "not_eq", "nullptr", "operator", "or", "or_eq", "private", "protected", "ptrdiff_t",
-    "public", "register", "reinterpret_cast", "requires", "restrict", "return", "short", "signed", "size_t", "sizeof",
-    "static", "static_assert", "static_cast", "std", "struct", "switch", "template", "this", "thread_local", "throw",
-    "true", "try", "typedef", "typeid", "typename", "typeof", "typeof_unqual", "uint8_t", "uint16_t", "uint32_t",
-    "uint64_t", "union", "unix", "unsigned", "using", "virtual", "void", "volatile", "wchar_t", "while", "xor",
-    "xor_eq"};
 
 const std::map<std::string, std::vector<Argument>> &init_schemes() {
   static const std::map<std::string, std::vector<Argument>> all = {
@@ -595,8 +582,10 @@ private:
       refuse("C and C++ keep names with '_' in front or '__' inside for themselves");
     else if (graph_.name.compare(0, 4, "cnnc") == 0)
       refuse("names that begin with 'cnnc' are the library's own");
-    else if (std::find(std::begin(kReservedNames), std::end(kReservedNames), graph_.name) != std::end(kReservedNames))
+    else if (std::find(std::begin(kKeywords), std::end(kKeywords), graph_.name) != std::end(kKeywords))
       refuse("it has a meaning in C or C++");
+    else if (std::find(std::begin(kLibraryNames), std::end(kLibraryNames), graph_.name) != std::end(kLibraryNames))
+      refuse("the headers of the C library declare it");
   }
   std::string first_word(Location where) const {
     std::string s = text({where.offset, std::min<uint32_t>(where.length, 80)});

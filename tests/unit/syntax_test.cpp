@@ -317,7 +317,7 @@ TEST_CASE("numbers: forms and limits") {
 }
 
 TEST_CASE("a model's name begins C symbols") {
-  for (const char *bad : {"while", "class", "typename", "main", "std", "unix", "_m", "a__b", "cnnc_net", "size_t"}) {
+  for (const char *bad : {"while", "class", "typename", "main", "std", "unix", "_m", "a__b", "cnnc_net", "size_t", "exp", "read"}) {
     INFO(std::string(bad));
     CHECK(count(errors(std::string("model ") + bad + "\ninput x: f32[4]\ndense(2)\n"), "cannot be a model's name") == 1);
   }
