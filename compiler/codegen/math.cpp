@@ -19,16 +19,17 @@ Expr not_a_number(Expr x) {
 Expr safe_exp(Expr x) {
   if (x.type().bits() == 64)
     return exp(x);
-  // A comparison with a NaN is false: it stays, through the products, in the result.
-  Expr c = select(x < -87.0f, -87.0f, x);
-  c = select(c > 88.5f, 88.5f, c);
+  Expr c = clamp(x, -87.0f, 88.5f);
   // Beside a number this large nothing but whole numbers is left: n stands in the lowest bits.
   const float rounding = 12582912.0f; // 1.5 * 2^23
   Expr shifted = c * 1.44269504f + rounding;
   Expr n = shifted - rounding;
   Expr r = c - n * 0.693359375f;
   r = r + n * 2.12194440e-4f;
-  Expr p = 0.008297619311751296f;
+  // clamp has lost a NaN: x times a zero, which only the machine knows to be one, brings it back (and of an infinite x
+  // makes one). A select by masks would do as well, but is taken apart in the C++ output.
+  Expr zero = reinterpret(Float(32), reinterpret(UInt(32), shifted) >> 31);
+  Expr p = x * zero + 0.008297619311751296f;
   for (float k : {0.04191563014283593f, 0.16667576549541901f, 0.4999889265333041f, 0.9999996910660249f, 1.0000000718671374f})
     p = p * r + k;
   Expr two_n = reinterpret(Float(32), (reinterpret(UInt(32), shifted) << 23) + Internal::make_const(UInt(32), 0x3f800000));
@@ -48,7 +49,8 @@ Expr safe_tanh(Expr x) {
   q = q * s - 0.1333333333f;
   q = q * s + 0.3333333333f;
   Expr small = x - x * s * q;
-  Expr t = 1.0f - 2.0f / (safe_exp(2.0f * a) + 1.0f);
+  Expr e = safe_exp(a); // of 2|x| it could overflow
+  Expr t = 1.0f - 2.0f / (e * e + 1.0f);
   Expr big = select(x < 0.0f, -t, t);
   return select(a < 0.35f, small, big);
 }

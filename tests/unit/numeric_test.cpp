@@ -288,7 +288,7 @@ TEST_CASE("every target of this family that the machine can run gives the same g
 TEST_CASE("NaN and infinity in images come out as a status, whatever stands between them and the loss; nothing is changed") {
   for (const char *layer : {"sigmoid", "relu", "tanh", "softmax", "max_pool(2)", "avg_pool(2)", "max_pool(3, padding=1)"}) {
     CAPTURE(layer);
-    const cnnc_model *m = load(build(std::string("model nan\ninput x: f32[1, 6, 6]\nconv(2, kernel=3, padding=1)\n") + layer +
+    const cnnc_model *m = load(build(std::string("model bad\ninput x: f32[1, 6, 6]\nconv(2, kernel=3, padding=1)\n") + layer +
                                      "\nflatten\ndense(3)\nloss softmax_cross_entropy\noptimizer sgd(lr=0.1)\nbatch 20\n"),
                                false);
     for (float bad : {NAN, INFINITY, -INFINITY}) {
@@ -314,7 +314,7 @@ TEST_CASE("NaN and infinity in parameters are refused, and an update that overfl
       CAPTURE(layer);
       CAPTURE(loss);
       const bool image = std::string(loss) == "squared_error";
-      const cnnc_model *m = load(build(std::string("model nan\ninput x: f32[1, 6, 6]\n") + (image ? "target y: f32[3]\n" : "") +
+      const cnnc_model *m = load(build(std::string("model bad\ninput x: f32[1, 6, 6]\n") + (image ? "target y: f32[3]\n" : "") +
                                        "conv(2, kernel=3, padding=1)\n" + layer + "\nflatten\ndense(3)\nloss " + loss +
                                        "\noptimizer sgd(lr=3e38)\nbatch 20\n"),
                                  false);
