@@ -82,14 +82,31 @@ Exprs from_points(const KernelContext &k, const Matrix &m, const Exprs &z) {
   return y;
 }
 
-int64_t points(const Node &n) { return n.integer("tile") + n.list("kernel").at(1) - 1; }
-
-int64_t tiles(int64_t columns, const Node &n) { return (columns + n.integer("tile") - 1) / n.integer("tile"); }
-
 void expect(bool holds, const Node &n, const char *what) {
   if (!holds)
     throw GraphError{fmt::format("{}: expected {}", n.op, what)};
 }
+
+// `length` numbers of `least` and more.
+const std::vector<int64_t> &numbers(const Node &n, const char *key, size_t length, int64_t least) {
+  const auto &list = n.list(key);
+  bool fits = list.size() == length;
+  for (int64_t v : list)
+    fits = fits && v >= least && v <= (1 << 24);
+  if (!fits)
+    throw GraphError{fmt::format("{}: '{}' has to be {} numbers of {} or more", n.op, key, length, least)};
+  return list;
+}
+
+int64_t outputs(const Node &n) {
+  const int64_t tile = n.integer("tile");
+  expect(tile >= 1 && tile <= kMostPoints && numbers(n, "kernel", 2, 1)[1] + tile - 1 <= kMostPoints, n, "a tile of at most 8 points");
+  return tile;
+}
+
+int64_t points(const Node &n) { return outputs(n) + n.list("kernel")[1] - 1; }
+
+int64_t tiles(int64_t columns, const Node &n) { return (columns + outputs(n) - 1) / outputs(n); }
 
 // `columns` from column `from` on, in tiles that overlap: element i of tile t, 0 beyond the edge.
 Exprs tile_elements(const KernelContext &k, int count, int m, int width, const std::function<Expr(Expr)> &at, Expr t, int tile_count) {
@@ -288,7 +305,7 @@ void register_conv_fast(Registry &r) {
   add(
       "fast_conv_weight", kAlone | kPrepare, 1, [](const Graph &g, const Node &n) {
         const auto &w = g[n.inputs[0]].type.dims;
-        expect(w.size() == 4 && w[2] == n.list("kernel").at(0) && w[3] == n.list("kernel").at(1), n, "a weight of its kernel");
+        expect(w.size() == 4 && w[2] == numbers(n, "kernel", 2, 1)[0] && w[3] == n.list("kernel")[1], n, "a weight of its kernel");
         return Type{Kind::Parameter, {points(n), w[0], w[1], w[2]}};
       },
       define_weight, nullptr);
@@ -297,6 +314,7 @@ void register_conv_fast(Registry &r) {
       "fast_conv", kContraction, 3, [](const Graph &g, const Node &n) {
     const auto &x = g[n.inputs[0]].type.dims, &w = g[n.inputs.at(1)].type.dims;
     const int64_t columns = n.integer("columns");
+    expect(columns >= 1 && columns <= (1 << 24), n, "a number of columns");
     expect(x.size() == 4 && w.size() == 4 && x[1] == w[2] && x[0] == w[0] && x[2] >= w[3] && x[3] == tiles(columns, n), n, "transformed values that fit");
     return Type{Kind::Example, {w[1], x[2] - w[3] + 1, columns}}; }, define_forward, [direct](const Graph &g, const Node &n) {
     const auto &w = g[n.inputs[1]].type.dims;
@@ -305,9 +323,9 @@ void register_conv_fast(Registry &r) {
   // D, U
   add(
       "fast_conv_data_gradient", kContraction, 2, [](const Graph &g, const Node &n) {
-    const auto &d = g[n.inputs[0]].type.dims, &w = g[n.inputs.at(1)].type.dims, &image = n.list("image");
+    const auto &d = g[n.inputs[0]].type.dims, &w = g[n.inputs.at(1)].type.dims, &image = numbers(n, "image", 2, 1);
     expect(d.size() == 4 && w.size() == 4 && d[0] == w[0] && d[1] == w[1], n, "transformed values that fit");
-    return Type{Kind::Example, {w[2], image.at(0), image.at(1)}}; }, define_data_gradient, [direct](const Graph &g, const Node &n) {
+    return Type{Kind::Example, {w[2], image[0], image[1]}}; }, define_data_gradient, [direct](const Graph &g, const Node &n) {
     const auto &d = g[n.inputs[0]].type.dims, &w = g[n.inputs[1]].type.dims;
     return direct(d[1] * d[2] * n.integer("columns") * w[2] * w[3], n); });
   r.ops.back().arity_min = 2;
@@ -325,8 +343,8 @@ void register_conv_fast(Registry &r) {
   add(
       "fast_conv_weight_gradient", kFinish | kAlone, 1, [](const Graph &g, const Node &n) {
         const auto &u = g[n.inputs[0]].type.dims;
-        expect(u.size() == 4 && u[3] == n.list("kernel").at(0), n, "a sum of its kernel");
-        return Type{Kind::Sum, {u[1], u[2], u[3], n.list("kernel").at(1)}};
+        expect(u.size() == 4 && u[0] == points(n) && u[3] == numbers(n, "kernel", 2, 1)[0], n, "a sum of its kernel");
+        return Type{Kind::Sum, {u[1], u[2], u[3], n.list("kernel")[1]}};
       },
       define_weight_gradient, nullptr);
 }

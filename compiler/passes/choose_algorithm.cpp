@@ -67,6 +67,14 @@ int64_t choose_tile(const Shape &s, bool always) {
   return best;
 }
 
+// Throws GraphError where a graph that somebody wrote lacks it.
+const Attribute &attribute(const Node &n, const std::string &key) {
+  auto it = n.attributes.find(key);
+  if (it == n.attributes.end())
+    throw GraphError{n.op + ": expected the attribute '" + key + "'"};
+  return it->second;
+}
+
 // What the gradients of a convolution share with it.
 struct Chosen {
   int64_t tile = 0, columns = 0; // outputs a tile and a row
@@ -119,13 +127,13 @@ private:
   }
 
   ValueId gradient_tiles(const Node &n, const Chosen &c) {
-    return shared("fast_conv_gradient_input", n.inputs[0], {{"kernel", n.attributes.at("kernel")}, {"tile", c.tile}}, ".tiles", n);
+    return shared("fast_conv_gradient_input", n.inputs[0], {{"kernel", attribute(n, "kernel")}, {"tile", c.tile}}, ".tiles", n);
   }
 
   void become(Node &n, const char *op, std::vector<ValueId> inputs, const Chosen &c, std::vector<const char *> kept) {
-    Attributes a = {{"kernel", n.attributes.at("kernel")}, {"tile", c.tile}, {"columns", c.columns}};
+    Attributes a = {{"kernel", attribute(n, "kernel")}, {"tile", c.tile}, {"columns", c.columns}};
     for (const char *key : kept)
-      a[key] = n.attributes.at(key);
+      a[key] = attribute(n, key);
     n.op = op;
     n.inputs = std::move(inputs);
     n.attributes = std::move(a);
@@ -142,9 +150,9 @@ private:
     c.columns = n.type.dims[2];
     if (!c.tile)
       return;
-    const Attribute &kernel = n.attributes.at("kernel"), &padding = n.attributes.at("padding");
+    const Attribute &kernel = attribute(n, "kernel"), &padding = attribute(n, "padding");
     c.input = shared("fast_conv_input", n.inputs[0], {{"kernel", kernel}, {"tile", c.tile}, {"padding", padding}}, ".tiles", n);
-    c.weight = shared("fast_conv_weight", n.inputs[1], {{"kernel", kernel}, {"tile", c.tile}, {"flip", n.attributes.at("flip")}}, ".points", n);
+    c.weight = shared("fast_conv_weight", n.inputs[1], {{"kernel", kernel}, {"tile", c.tile}, {"flip", attribute(n, "flip")}}, ".points", n);
     by_input_[{n.inputs[0], n.list("kernel"), n.list("padding")}] = c;
     by_weight_[n.inputs[1]] = c;
     std::vector<ValueId> inputs = {c.input, c.weight};
@@ -159,7 +167,7 @@ private:
       return;
     const Chosen &c = it->second;
     const ValueId tiles = gradient_tiles(n, c);
-    finishes_[ValueId(g_.nodes.size())] = {{"kernel", n.attributes.at("kernel")}, {"tile", c.tile}, {"flip", n.attributes.at("flip")}};
+    finishes_[ValueId(g_.nodes.size())] = {{"kernel", attribute(n, "kernel")}, {"tile", c.tile}, {"flip", attribute(n, "flip")}};
     become(n, "fast_conv_weight_sum", {tiles, c.input}, c, {});
   }
 
