@@ -245,18 +245,12 @@ Compiled compile(Graph graph, const CompileOptions &options) {
       continue;
 
     ModelInfo info = describe(c.graph, plan, options, target);
-    LibraryParts parts{target, plan, c.infer, 0, 0, {}, {}, ""};
+    LibraryParts parts{target, plan, c.infer, 0, 0, 0, {}, {}, ""};
     if (info.trains)
       parts.state_slots = registry().optimizer(c.graph.optimizer)->slots(c.graph.optimizer_attributes);
     for (const Node &n : c.graph.nodes)
       if (op_of(n).macs)
         parts.macs += op_of(n).macs(c.graph, n);
-    library.begin_variant(parts, info);
-    merge(c.info, info);
-    took("constants");
-    if (reached("header"))
-      continue;
-
     parts.routines = make_routines(kernels, c, plan);
     parts.tick = options.instrument ? kTickSymbol : "";
     c.calls.clear();
@@ -272,9 +266,12 @@ Compiled compile(Graph graph, const CompileOptions &options) {
     // loads past the stores of an update in place, so the optimizer's kernel goes without.
     Halide::Target strict = target.halide.with_feature(Halide::Target::StrictFloat);
     Halide::Module module(c.graph.name, strict);
-    for (const Kernel &k : kernels.kernels())
-      for (const auto &f : Halide::Pipeline(k.pipeline).compile_to_module(k.arguments, k.name, k.in_place ? target.halide : strict).functions())
+    for (Kernel &k : kernels.kernels())
+      for (Halide::Internal::LoweredFunc f : Halide::Pipeline(k.pipeline).compile_to_module(k.arguments, k.name, k.in_place ? target.halide : strict).functions()) {
+        k.scratch = move_to_scratch(f);
+        parts.scratch_bytes = std::max(parts.scratch_bytes, k.scratch.bytes);
         module.append(f);
+      }
     took("Halide lowering");
     if (reached("stmt")) {
       std::ostringstream s;
@@ -285,6 +282,11 @@ Compiled compile(Graph graph, const CompileOptions &options) {
       continue;
     }
     parts.kernels = kernels.kernels();
+    library.begin_variant(parts, info);
+    merge(c.info, info);
+    took("constants");
+    if (reached("header"))
+      continue;
     if (reached("cpp")) {
       c.text["cpp"] = stable_names(cpp_text(parts, info, module));
       took("C++");

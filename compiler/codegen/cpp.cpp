@@ -71,9 +71,9 @@ std::string starts(const LibraryParts &parts) {
 std::string constants(const LibraryParts &parts, const ModelInfo &info) {
   const Plan &p = parts.plan;
   std::string s = starts(parts);
-  s += fmt::format("const cnnc_plan cnnc_the_plan = {{\n    {}, {}, {}, {}, {}, {}, {}, {}, {}, {},\n    {}, {}, {}}};\n", p.padded(), p.blocks,
+  s += fmt::format("const cnnc_plan cnnc_the_plan = {{\n    {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {},\n    {}, {}, {}}};\n", p.padded(), p.blocks,
                    p.block_elements, parts.state_slots, int(info.trains), p.partial_bytes, p.partial_metrics,
-                   p.train.workspace_bytes, p.infer.workspace_bytes, p.prepared_bytes, parts.macs, p.parameters.empty() ? "NULL" : "the_starts", parts.target.cpu_needs);
+                   p.train.workspace_bytes, p.infer.workspace_bytes, p.prepared_bytes, parts.scratch_bytes, parts.macs, p.parameters.empty() ? "NULL" : "the_starts", parts.target.cpu_needs);
   if (!info.tensors.empty()) {
     s += "static const cnnc_parameter the_tensors[] = {\n";
     for (const TensorInfo &t : info.tensors)
@@ -127,6 +127,8 @@ std::string routines(const LibraryParts &parts) {
         arguments += a.is_buffer() ? fmt::format("&b[{}], ", place++) : fmt::format("frame->{}, ", a.name);
       for (; place < c.places.size(); place++)
         arguments += fmt::format("&b[{}], ", place);
+      for (int64_t offset : kernels.at(c.kernel)->scratch.offsets)
+        arguments += fmt::format("(uint8_t *)frame->region[{}] + {}, ", int(Region::Scratch), offset);
       s += fmt::format("  {}({});\n", c.kernel, arguments.substr(0, arguments.size() - 2));
     }
     s += "}\n";

@@ -47,7 +47,7 @@ const Kernel *KernelSet::find(const std::string &text) const {
 const Kernel &KernelSet::add(const std::string &what, const std::string &text, Pipeline pipeline, std::vector<Halide::Argument> arguments,
                              bool aligned_output) {
   by_text_[text] = kernels_.size();
-  kernels_.push_back({fmt::format("{}_k{}_{}", prefix_, kernels_.size(), what), text, pipeline, std::move(arguments), false, aligned_output});
+  kernels_.push_back({fmt::format("{}_k{}_{}", prefix_, kernels_.size(), what), text, pipeline, std::move(arguments), false, {}, aligned_output});
   return kernels_.back();
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "codegen/kernel.h"
+#include "codegen/scratch.h"
 #include "codegen/target.h"
 #include "passes/plan_memory.h"
 
@@ -31,6 +32,7 @@ struct Kernel {
   Halide::Pipeline pipeline;
   std::vector<Halide::Argument> arguments;
   bool in_place = false;      // several outputs that are inputs as well
+  Scratch scratch;            // known after lowering
   bool aligned_output = true; // to 64 bytes; what is read of it again is not more aligned than that
 };
 
@@ -39,6 +41,7 @@ public:
   KernelSet(const MachineTarget &target, Halide::Type real, std::string prefix)
       : target_(target), real_(real), lanes_(target.vector_bytes / real.bytes()), prefix_(std::move(prefix)) {}
   const std::vector<Kernel> &kernels() const { return kernels_; }
+  std::vector<Kernel> &kernels() { return kernels_; }
   int lanes() const { return lanes_; }
 
   KernelCall group(const Graph &g, const GraphPlan &plan, const std::vector<ValueId> &nodes);

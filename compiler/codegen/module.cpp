@@ -133,8 +133,9 @@ void define_plan(llvm::Module &m, const LibraryParts &parts, const ModelInfo &in
   w.integer(uint64_t(p.train.workspace_bytes));
   w.integer(uint64_t(p.infer.workspace_bytes));
   w.integer(uint64_t(p.prepared_bytes));
+  w.integer(uint64_t(parts.scratch_bytes));
   w.integer(uint64_t(parts.macs));
-  llvm::StructType *start = pointee(type, 11, {i32, f32, f32, f32->getPointerTo()});
+  llvm::StructType *start = pointee(type, 12, {i32, f32, f32, f32->getPointerTo()});
   std::vector<Constant *> starts;
   for (const std::string &name : p.parameters) {
     const Node *n = nullptr;
@@ -344,14 +345,16 @@ void define_routine(llvm::Module &m, const Routine &r, const std::map<std::strin
       fault("no kernel " + call.kernel);
     std::vector<llvm::Value *> arguments;
     size_t place = 0;
-    auto buffer = [&] {
-      const Place &p = call.places.at(place);
+    auto address_of = [&](const Place &p) {
       llvm::Value *&base = bases[p.region];
       if (!base) {
         auto *slot = b.CreateConstInBoundsGEP2_32(regions, b.CreateStructGEP(frame_type, frame, 0), 0, unsigned(p.region));
         base = b.CreateLoad(b.getInt8PtrTy(), slot);
       }
-      llvm::Value *address = b.CreateConstGEP1_64(b.getInt8Ty(), base, uint64_t(p.offset));
+      return b.CreateConstGEP1_64(b.getInt8Ty(), base, uint64_t(p.offset));
+    };
+    auto buffer = [&] {
+      llvm::Value *address = address_of(call.places.at(place));
       if (call.block_bytes[place])
         address = b.CreateGEP(b.getInt8Ty(), address, b.CreateMul(b.CreateSExt(block, b.getInt64Ty()), b.getInt64(uint64_t(call.block_bytes[place]))));
       b.CreateStore(address, b.CreateStructGEP(buffer_type, buffers[place], 2)); // host
@@ -367,6 +370,8 @@ void define_routine(llvm::Module &m, const Routine &r, const std::map<std::strin
     }
     while (place < call.places.size())
       buffer();
+    for (int64_t offset : kernels.at(call.kernel)->scratch.offsets)
+      arguments.push_back(address_of({Region::Scratch, offset}));
     b.CreateCall(kernel, arguments);
     report(first++);
   }

@@ -21,7 +21,8 @@ struct LibraryParts {
   const Plan &plan;
   const Graph &infer;
   int state_slots = 0;
-  int64_t macs = 0; // an image, forward
+  int64_t macs = 0;          // an image, forward
+  int64_t scratch_bytes = 0; // the most that a kernel needs
   std::vector<Routine> routines;
   std::vector<Kernel> kernels;
   std::string tick; // the function that every routine calls after each kernel; empty: none

@@ -50,7 +50,7 @@ void place_in_arena(GraphPlan &plan) {
 } // namespace
 
 const char *region_name(Region r) {
-  static const char *const names[] = {"parameters", "state", "gradients", "partials", "partial", "workspace", "prepared", "images", "targets", "outputs"};
+  static const char *const names[] = {"parameters", "state", "gradients", "partials", "partial", "workspace", "prepared", "images", "targets", "outputs", "scratch"};
   return names[int(r)];
 }
 

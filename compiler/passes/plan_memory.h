@@ -19,7 +19,8 @@ enum class Region { Parameters,
                     Prepared,
                     Images,
                     Targets,
-                    Outputs };
+                    Outputs,
+                    Scratch };
 const char *region_name(Region r);
 
 struct Place {

@@ -76,7 +76,7 @@ struct cnnc_net {
   int stale;      /* the parameters changed since `prepared` was made of them */
   char *partials; /* without training a partial has metrics only: see place_net */
   uint64_t partial_stride;
-  char *thread_areas; /* one a worker: its staged images, targets and outputs, then its workspace */
+  char *thread_areas; /* one a worker: its staged images, targets and outputs, its workspace, its scratch memory */
   uint64_t thread_stride;
   struct task_call call;
   struct worker_pool pool;
@@ -148,7 +148,7 @@ static uint64_t target_bytes(void) {
 static uint64_t output_bytes(void) { return cnnc_the_model.output_size * sizeof(cnnc_real); }
 static uint64_t metrics_bytes(void) { return 2 * (uint64_t)cnnc_the_model.lanes * sizeof(cnnc_real); }
 
-/* A worker's area: images, targets, outputs, workspace. */
+/* A worker's area: images, targets, outputs, workspace, scratch memory. */
 static uint64_t staged_targets(void) { return round_to_alignment(cnnc_the_model.lanes * image_bytes(CNNC_F32)); }
 static uint64_t staged_outputs(void) {
   return staged_targets() + round_to_alignment(cnnc_the_model.lanes * target_bytes());
@@ -166,7 +166,7 @@ static uint64_t place_net(void *memory, int trains, int workers) {
   uint64_t partial_stride = trains ? plan->partial_bytes : round_to_alignment(metrics_bytes());
   uint64_t workspace = trains ? larger(plan->workspace_train_bytes, plan->workspace_infer_bytes)
                               : plan->workspace_infer_bytes;
-  uint64_t thread_stride = workspace_place() + round_to_alignment(workspace);
+  uint64_t thread_stride = workspace_place() + round_to_alignment(workspace) + round_to_alignment(plan->scratch_bytes);
 
   uint64_t threads = round_to_alignment(sizeof(struct cnnc_net));
   uint64_t parameters = threads + round_to_alignment((uint64_t)(workers - 1) * sizeof(pthread_t));
@@ -245,6 +245,8 @@ static cnnc_frame make_frame(cnnc_net *net, int worker) {
   frame.region[REGION_PREPARED] = net->prepared;
   frame.region[REGION_WORKSPACE] =
       net->thread_areas + (uint64_t)worker * net->thread_stride + workspace_place();
+  frame.region[REGION_SCRATCH] =
+      net->thread_areas + (uint64_t)(worker + 1) * net->thread_stride - round_to_alignment(cnnc_the_plan.scratch_bytes);
   frame.scale = net->call.scale;
   frame.step = net->step < INT32_MAX ? (int32_t)(net->step + 1) : INT32_MAX;
   return frame;

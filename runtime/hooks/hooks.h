@@ -22,6 +22,7 @@ enum {
   REGION_IMAGES,     /* `lanes` images of the user, one after another, f32 or u8 */
   REGION_TARGETS,    /* `lanes` labels or target images of the user */
   REGION_OUTPUTS,    /* `lanes` outputs, one after another */
+  REGION_SCRATCH,    /* what one kernel needs while it runs, this thread's: scratch_bytes */
   REGION_COUNT
 };
 
@@ -51,7 +52,7 @@ typedef struct cnnc_plan {
   uint64_t partial_bytes;   /* one partial sum: flat gradient, per-lane sums, loss and correct */
   uint64_t partial_metrics; /* offset in a partial, bytes: `lanes` losses, then `lanes` counts of correct, as reals */
   uint64_t workspace_train_bytes, workspace_infer_bytes;
-  uint64_t prepared_bytes;
+  uint64_t prepared_bytes, scratch_bytes;
   uint64_t macs;            /* multiply-adds an image, forward: decides whether threads pay */
   const cnnc_start *starts; /* one a parameter tensor */
   uint32_t cpu_needs;       /* bits of cpu.c */
