@@ -35,7 +35,7 @@ struct Recorder {
 thread_local Log *own_log = nullptr;
 
 // -1 begins a routine; a call's number says that it has ended.
-void tick(int call) {
+void tick(int call, const void *) {
   if (!own_log) {
     std::lock_guard<std::mutex> lock(recorder.mutex);
     recorder.logs.push_back(std::make_unique<Log>());

@@ -256,7 +256,7 @@ Compiled compile(Graph graph, const CompileOptions &options) {
     c.calls.clear();
     for (const Routine &r : parts.routines)
       for (const KernelCall &call : r.calls)
-        c.calls.push_back({r.name, call.kernel, call.what, call.macs, call.bytes});
+        c.calls.push_back({r.name, call.kernel, call.what, call.macs, call.bytes, call.result, call.places.back()});
     took("schedules");
     if (reached("schedule")) {
       append("schedule", target, loop_nests(kernels));

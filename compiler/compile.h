@@ -7,6 +7,7 @@
 
 #include "codegen/model_info.h"
 #include "graph/graph.h"
+#include "passes/plan_memory.h"
 
 namespace cnnc {
 
@@ -27,6 +28,8 @@ struct CallInfo {
   std::string routine, kernel, what; // "train", "lenet_k3_conv_sigmoid", "%4 = conv sigmoid"
   int64_t macs = 0;                  // an example, by the direct method
   int64_t bytes = 0;                 // read and written by one call
+  std::string result = "";           // the name of the value that it makes in its graph; empty: none
+  Place place;                       // of the result
 };
 
 struct Compiled {
@@ -47,7 +50,7 @@ const std::vector<std::string> &target_names();
 // Throws GraphError on a fault of the compiler, TargetError on an unknown target.
 Compiled compile(Graph graph, const CompileOptions &options);
 
-// The function that instrumented code calls: void (int call), with -1 where a routine begins.
+// The function that instrumented code calls: void (int call, const cnnc_frame *), with -1 where a routine begins.
 constexpr const char *kTickSymbol = "cnnc_bench_tick";
 
 struct TargetError {

@@ -86,6 +86,7 @@ KernelCall KernelSet::group(const Graph &g, const GraphPlan &plan, const std::ve
   if (!out_storage)
     throw GraphError{fmt::format("kernel: %{} is not stored", last.name)};
   text += fmt::format("align {}\n", alignment_of(out_storage->place, real_));
+  call.result = last.name;
   call.what = fmt::format("%{} =", last.name);
   for (ValueId v : nodes) {
     call.what += " " + g[v].op;

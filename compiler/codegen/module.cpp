@@ -330,7 +330,7 @@ void define_routine(llvm::Module &m, const Routine &r, const std::map<std::strin
     fault("no halide_buffer_t");
   auto report = [&](int number) {
     if (!tick.empty())
-      b.CreateCall(m.getOrInsertFunction(tick, b.getVoidTy(), b.getInt32Ty()), {b.getInt32(uint32_t(number))});
+      b.CreateCall(m.getOrInsertFunction(tick, b.getVoidTy(), b.getInt32Ty(), b.getInt8PtrTy()), {b.getInt32(uint32_t(number)), b.CreateBitCast(frame, b.getInt8PtrTy())});
   };
   report(-1);
   std::vector<llvm::Value *> buffers;

@@ -18,7 +18,7 @@ PYTHON = VENV / "bin/python"
 
 TORCH = "torch==2.13.0"
 PYTHON_PACKAGES = ["numpy", "onnx", "onnxruntime"]
-ONEDNN = ["libdnnl-dev"]
+ONEDNN = "onednn-devel-cpu-gomp==2023.2.0"  # 3.2, the newest that is built for a CPU alone, with GNU's OpenMP
 TINY_DNN = ["tiny-dnn", "libcereal-dev", "libstb-dev", "libgemmlowp-dev"]  # the last three are what its headers include
 
 
@@ -118,5 +118,12 @@ def tiny_dnn():
 
 
 def onednn():
-    debian(ONEDNN)
-    return program("onednn", ["g++", "-std=c++17", "-O2", "-ldnnl"], HERE / "onednn.cpp")
+    home = BUILD / "onednn"
+    if not (home / "installed").exists():
+        say(f"pip install {ONEDNN}")
+        shutil.rmtree(home, ignore_errors=True)
+        run(sys.executable, "-m", "venv", home)
+        run(home / "bin/python", "-m", "pip", "install", "--quiet", ONEDNN)
+        (home / "installed").touch()
+    return program("onednn", ["g++", "-std=c++17", "-O2", "-Wall", "-Wextra", f"-I{home}/include", f"-L{home}/lib", f"-Wl,-rpath,{home}/lib", "-ldnnl"],
+                   HERE / "onednn.cpp")
