@@ -12,6 +12,7 @@
 #include "codegen/kernels.h"
 #include "codegen/module.h"
 #include "compile.h"
+#include "hash.h"
 #include "layers/op.h"
 #include "passes/differentiate.h"
 #include "passes/passes.h"
@@ -25,14 +26,6 @@ const std::vector<std::string> &stages() {
 }
 
 namespace {
-// FNV-1a: what saved bytes carry to know their model again.
-uint64_t fingerprint(const std::string &text) {
-  uint64_t h = 14695981039346656037u;
-  for (unsigned char c : text)
-    h = (h ^ c) * 1099511628211u;
-  return h;
-}
-
 ModelInfo describe(const Graph &g, const Plan &plan, const CompileOptions &options, const MachineTarget &target) {
   ModelInfo info;
   info.name = g.name;
@@ -69,7 +62,8 @@ ModelInfo describe(const Graph &g, const Plan &plan, const CompileOptions &optio
   info.parameter_count = plan.parameter_count;
   if (info.trains)
     info.optimizer_count = plan.parameter_count * registry().optimizer(g.optimizer)->slots(g.optimizer_attributes);
-  info.fingerprint = fingerprint(shapes + " " + g.optimizer + (options.f64 ? " f64" : ""));
+  // What saved bytes carry to know their model again.
+  info.fingerprint = fnv1a(shapes + " " + g.optimizer + (options.f64 ? " f64" : ""));
   return info;
 }
 
@@ -156,7 +150,7 @@ std::string stable_names(const std::string &text) {
   return out;
 }
 
-std::string loop_nests(const KernelSet &kernels) {
+std::string loop_nests(const KernelSet &kernels, const Decisions &decisions) {
   std::string s;
   for (const Kernel &k : kernels.kernels()) {
     // Halide prints them to the standard error stream alone.
@@ -172,6 +166,9 @@ std::string loop_nests(const KernelSet &kernels) {
     s += fmt::format("kernel {}\n", k.name);
     std::istringstream lines(k.text);
     for (std::string line; std::getline(lines, line);)
+      s += "  # " + line + "\n";
+    std::istringstream chosen(k.key.empty() ? "" : decisions.text(k.key + "."));
+    for (std::string line; std::getline(chosen, line);)
       s += "  # " + line + "\n";
     s += stable_names(nest.str());
   }
@@ -197,11 +194,12 @@ Compiled compile(Graph graph, const CompileOptions &options) {
   if (reached("graph"))
     return c;
 
+  Decisions decisions; // of the target at hand
   auto pass = [&](const char *name, Graph &g) {
     for (const Pass &p : passes())
       if (p.name == name) {
         std::string before = options.after_pass ? print(g) : "";
-        p.run(g);
+        p.run(g, decisions);
         verify(g, name);
         if (options.after_pass)
           options.after_pass(name, &g == &c.infer ? "inference" : "training", g, before != print(g));
@@ -219,25 +217,29 @@ Compiled compile(Graph graph, const CompileOptions &options) {
   if (reached("gradient"))
     return c;
 
-  for (Graph *g : {&c.infer, &c.train})
-    if (!g->nodes.empty()) {
-      if (options.conv != "direct")
-        pass(options.conv == "fast" ? "use-fast-convolution" : "choose-algorithm", *g);
-      pass("choose-layout", *g);
-      pass("fuse", *g);
-    }
-  c.text["fused"] = "# inference\n" + print(c.infer) + (c.train.nodes.empty() ? "" : "# training\n" + print(c.train));
-  if (reached("fused"))
-    return c;
-
-  // From here on once for each target: vectors differ, and with them the plan.
+  // From here on once for each target: vectors differ, and with them what is best and the plan.
   Halide::Type real = Halide::Float(options.f64 ? 64 : 32);
   LibraryModule library;
   auto append = [&](const char *stage, const MachineTarget &target, const std::string &text) {
     c.text[stage] += (targets.size() > 1 ? fmt::format("# {}\n", target.name) : "") + text;
   };
+  const Graph infer = c.infer, train = c.train;
   for (const MachineTarget &target : targets) {
-    KernelSet kernels(target, real, c.graph.name);
+    const auto tuned = options.tuned.find(target.name);
+    decisions = Decisions(tuned == options.tuned.end() ? std::map<std::string, std::string>() : tuned->second);
+    c.infer = infer, c.train = train;
+    for (Graph *g : {&c.infer, &c.train})
+      if (!g->nodes.empty()) {
+        if (options.conv != "direct")
+          pass(options.conv == "fast" ? "use-fast-convolution" : "choose-algorithm", *g);
+        pass("choose-layout", *g);
+        pass("fuse", *g);
+      }
+    append("fused", target, "# inference\n" + print(c.infer) + (c.train.nodes.empty() ? "" : "# training\n" + print(c.train)));
+    if (reached("fused"))
+      continue;
+
+    KernelSet kernels(target, real, c.graph.name, decisions);
     Plan plan = plan_memory(c.infer, c.train, kernels.lanes(), real.bytes());
     append("plan", target, plan_text(plan, c.infer, c.train));
     took("passes and plan");
@@ -257,9 +259,10 @@ Compiled compile(Graph graph, const CompileOptions &options) {
     for (const Routine &r : parts.routines)
       for (const KernelCall &call : r.calls)
         c.calls.push_back({r.name, call.kernel, call.what, call.macs, call.bytes, call.result, call.places.back()});
+    c.decisions = decisions.made();
     took("schedules");
     if (reached("schedule")) {
-      append("schedule", target, loop_nests(kernels));
+      append("schedule", target, loop_nests(kernels, decisions));
       continue;
     }
     // Strict floating point: without it a NaN may come out of an activation as a number. Halide's form of it moves
@@ -295,7 +298,7 @@ Compiled compile(Graph graph, const CompileOptions &options) {
     library.finish_variant(parts, module);
     took("LLVM code");
   }
-  if (!reached("plan"))
+  if (!reached("fused") && !reached("plan"))
     c.text["header"] = header_text(c.info);
   if (!reached("llvm") && !reached("asm") && !reached("obj"))
     return c;

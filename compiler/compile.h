@@ -6,6 +6,7 @@
 #include <string>
 
 #include "codegen/model_info.h"
+#include "decisions.h"
 #include "graph/graph.h"
 #include "passes/plan_memory.h"
 
@@ -17,7 +18,9 @@ struct CompileOptions {
   std::string stop_at = "obj"; // the last stage that is wanted; see stages()
   std::string command;         // for the header's first line
   std::string conv = "auto";   // convolutions: direct, fast wherever there is such an algorithm, or what the model of costs says
-  bool instrument = false;     // routines report to kTickSymbol: for `cnnc bench`
+  // By target, what a tuning file says in place of the model of costs: labels by the decision's key.
+  std::map<std::string, std::map<std::string, std::string>> tuned;
+  bool instrument = false; // routines report to kTickSymbol: for `cnnc bench`
   // Called after every pass with its name, the graph that it worked on ("inference", "training"), the graph, and
   // whether it changed anything.
   std::function<void(const std::string &pass, const std::string &of, const Graph &, bool changed)> after_pass;
@@ -34,13 +37,15 @@ struct CallInfo {
 
 struct Compiled {
   Graph graph; // forward, loss and metrics
-  Graph infer; // the same, laid out and fused
-  Graph train; // forward, loss, backward and update, laid out and fused; no nodes if the model has no loss
+  // Laid out and fused for one target:
+  Graph infer; // the same
+  Graph train; // forward, loss, backward and update; no nodes if the model has no loss
   ModelInfo info;
   // By stage: graph gradient fused plan schedule stmt llvm asm header obj, up to `stop_at` ("obj" is the object's
   // bytes). `stmt`, `schedule`, `llvm` and `asm` are made only where they are the stage asked for.
   std::map<std::string, std::string> text;
   std::vector<CallInfo> calls;                       // of one target
+  std::vector<Decision> decisions;                   // the same one's
   std::vector<std::pair<std::string, double>> times; // seconds of each stage, in their order
 };
 

@@ -5,6 +5,7 @@
 #include <map>
 #include <vector>
 
+#include "decisions.h"
 #include "graph/graph.h"
 
 namespace cnnc {
@@ -37,7 +38,9 @@ public:
   bool accumulates = false;        // adds to what the output holds
   std::vector<Halide::Func> roots; // small stages computed before the rest
 
-  KernelContext(const Graph &g, Halide::Type t, int l) : graph(g), real(t), lanes(l) {}
+  KernelContext(const Graph &g, Halide::Type t, int l, Decisions &d, std::string k) : graph(g), real(t), lanes(l), decisions_(d), key_(std::move(k)) {}
+  // The index of the candidate to take for what the schedule calls `what`.
+  size_t choose(const std::string &what, std::vector<Candidate> candidates) { return decisions_.take(key_ + "." + what, std::move(candidates)); }
   Halide::Func in(const Node &n, int i) const { return values.at(n.inputs[i]); }
   const Type &type(const Node &n, int i) const { return graph[n.inputs[i]].type; }
   std::vector<Halide::Var> vars(const Type &t) const; // with lane first where the type has one
@@ -45,6 +48,10 @@ public:
   Halide::Expr constant(double v) const { return Halide::Internal::make_const(real, v); }
 
   std::map<ValueId, Halide::Func> values;
+
+private:
+  Decisions &decisions_;
+  std::string key_; // of the kernel: the same in every net that has it
 };
 
 // One element of the optimizer's step.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "codegen/kernels.h"
+#include "hash.h"
 #include "layers/op.h"
 
 namespace cnnc {
@@ -44,10 +45,9 @@ const Kernel *KernelSet::find(const std::string &text) const {
   return it == by_text_.end() ? nullptr : &kernels_[it->second];
 }
 
-const Kernel &KernelSet::add(const std::string &what, const std::string &text, Pipeline pipeline, std::vector<Halide::Argument> arguments,
-                             bool aligned_output) {
+Kernel &KernelSet::add(const std::string &what, const std::string &text, Pipeline pipeline, std::vector<Halide::Argument> arguments) {
   by_text_[text] = kernels_.size();
-  kernels_.push_back({fmt::format("{}_k{}_{}", prefix_, kernels_.size(), what), text, pipeline, std::move(arguments), false, {}, aligned_output});
+  kernels_.push_back({fmt::format("{}_k{}_{}", prefix_, kernels_.size(), what), text, "", pipeline, std::move(arguments)});
   return kernels_.back();
 }
 
@@ -106,7 +106,9 @@ KernelCall KernelSet::group(const Graph &g, const GraphPlan &plan, const std::ve
     return call;
   }
 
-  KernelContext k(g, real_, lanes_);
+  // Of what is computed and not of where: the same kernel in another net has the same key.
+  const std::string key = fmt::format("{}.{:016x}", what, fnv1a(text));
+  KernelContext k(g, real_, lanes_, decisions_, key);
   std::vector<Halide::Argument> arguments;
   for (size_t i = 0; i < reads.size(); i++) {
     const Type &t = g[reads[i]].type;
@@ -140,7 +142,10 @@ KernelCall KernelSet::group(const Graph &g, const GraphPlan &plan, const std::ve
   bound_all(out, e);
   fix_shape(out.output_buffer(), e, alignment_of(out_storage->place, real_));
   schedule(k, out, last.type, list, target_);
-  call.kernel = add(what, text, Pipeline(out), arguments, alignment_of(out_storage->place, real_) == 64).name;
+  Kernel &made = add(what, text, Pipeline(out), arguments);
+  made.key = key;
+  made.aligned_output = alignment_of(out_storage->place, real_) == 64;
+  call.kernel = made.name;
   return call;
 }
 
@@ -242,8 +247,9 @@ KernelCall KernelSet::update(const Plan &plan, const std::string &name, const st
   for (Func &f : c.roots)
     f.compute_root();
   out.update().vectorize(x, lanes_);
-  call.kernel = add(name, "update\n", Pipeline(out), {partials, number}).name;
-  kernels_.back().in_place = true;
+  Kernel &made = add(name, "update\n", Pipeline(out), {partials, number});
+  made.in_place = true;
+  call.kernel = made.name;
   return call;
 }
 

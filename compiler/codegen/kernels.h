@@ -30,6 +30,7 @@ struct Routine {
 struct Kernel {
   std::string name;
   std::string text; // the nodes that it computes, with canonical names: equal texts are one kernel
+  std::string key;  // of its decisions; empty where there is nothing to decide
   Halide::Pipeline pipeline;
   std::vector<Halide::Argument> arguments;
   bool in_place = false;      // several outputs that are inputs as well
@@ -39,8 +40,8 @@ struct Kernel {
 
 class KernelSet {
 public:
-  KernelSet(const MachineTarget &target, Halide::Type real, std::string prefix)
-      : target_(target), real_(real), lanes_(target.vector_bytes / real.bytes()), prefix_(std::move(prefix)) {}
+  KernelSet(const MachineTarget &target, Halide::Type real, std::string prefix, Decisions &decisions)
+      : target_(target), real_(real), lanes_(target.vector_bytes / real.bytes()), prefix_(std::move(prefix)), decisions_(decisions) {}
   const std::vector<Kernel> &kernels() const { return kernels_; }
   std::vector<Kernel> &kernels() { return kernels_; }
   int lanes() const { return lanes_; }
@@ -58,12 +59,12 @@ private:
   Halide::Type real_;
   int lanes_;
   std::string prefix_;
+  Decisions &decisions_;
   std::vector<Kernel> kernels_;
   std::map<std::string, size_t> by_text_;
   // The kernel of this text; null if it has to be made.
   const Kernel *find(const std::string &text) const;
-  const Kernel &add(const std::string &what, const std::string &text, Halide::Pipeline pipeline, std::vector<Halide::Argument> arguments,
-                    bool aligned_output = true);
+  Kernel &add(const std::string &what, const std::string &text, Halide::Pipeline pipeline, std::vector<Halide::Argument> arguments);
 };
 
 // schedule.cpp: `out` is the kernel's output, whose definition ends in what the context describes.

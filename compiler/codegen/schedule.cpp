@@ -9,21 +9,14 @@ namespace cnnc {
 using namespace Halide;
 
 namespace {
-struct Tile {
-  int rows = 1, columns = 1; // along the first dimension (channels, units) and along the last (columns)
-};
-
 // rows share the input's elements, columns share the weights; `area` elements of the reduction for each column.
-Tile choose_tile(int64_t rows, int64_t columns, int64_t area, int limit) {
-  Tile best;
-  double best_cost = INFINITY;
+// Along the first dimension (channels, units) and along the last (columns).
+Tile choose_tile(KernelContext &k, int64_t rows, int64_t columns, int64_t area, int limit) {
+  Tiles tiles;
   for (int64_t r = 1; r <= rows && r * area <= limit; r++)
-    for (int64_t c = 1; c <= columns && r * c * area <= limit; c++) {
-      double cost = cycles(double(r * c * area), double(r + c * area), useful(rows, r) * useful(columns, c));
-      if (cost < best_cost - 1e-9)
-        best_cost = cost, best = {int(r), int(c)};
-    }
-  return best;
+    for (int64_t c = 1; c <= columns && r * c * area <= limit; c++)
+      tiles.offer(r, c, cycles(double(r * c * area), double(r + c * area), useful(rows, r) * useful(columns, c)));
+  return tiles.choose(k);
 }
 
 // A tile of channels by columns in registers; the reduction's loops are inside.
@@ -34,7 +27,7 @@ void contraction(KernelContext &k, Func out, const Type &type, const std::vector
   for (const Node *n : nodes)
     if (has_trait(*n, kWindow))
       area *= n->list("kernel")[0] * n->list("kernel")[1];
-  Tile tile = choose_tile(type.dims[0], rank == 3 ? type.dims[2] : 1, area, m.accumulators());
+  Tile tile = choose_tile(k, type.dims[0], rank == 3 ? type.dims[2] : 1, area, m.accumulators());
   Var channel("channel"), column("column");
   Var level = dim(0);
   out.vectorize(lane());
@@ -87,22 +80,20 @@ void per_lane(KernelContext &k, Func out, const Type &type, const MachineTarget 
   Func f = k.reduce;
   size_t rank = type.dims.size();
   // Tiles that divide: what is added twice would be wrong. Rows: the first dimension; columns: kernel columns.
-  int rows = 1, columns = 1;
-  double best = INFINITY;
+  Tiles tiles;
   for (int r = 1; r <= std::min<int64_t>(type.dims[0], m.accumulators()); r++)
     for (int c = 1; rank == 4 ? c <= type.dims[3] : c <= 1; c++) {
       if (type.dims[0] % r || (rank == 4 && type.dims[3] % c) || r * c > m.accumulators())
         continue;
-      double cost = cycles(r * c, rank == 4 ? r + c : r, 1);
-      if (cost < best - 1e-9)
-        best = cost, rows = r, columns = c;
+      tiles.offer(r, c, cycles(r * c, rank == 4 ? r + c : r, 1));
     }
+  const Tile tile = tiles.choose(k);
   Var channel("channel"), column("column");
   Var level = dim(0);
   auto total = out.update();
-  total.vectorize(lane()).split(dim(0), dim(0), channel, rows);
+  total.vectorize(lane()).split(dim(0), dim(0), channel, tile.rows);
   if (rank == 4) {
-    total.split(dim(3), dim(3), column, columns);
+    total.split(dim(3), dim(3), column, tile.columns);
     total.reorder(lane(), column, channel, dim(3), dim(2), dim(1), dim(0)).unroll(column).unroll(channel);
     level = dim(3);
   } else {
@@ -126,13 +117,13 @@ void per_lane(KernelContext &k, Func out, const Type &type, const MachineTarget 
 // The gradient of a dense layer's weights: the inputs stand in the vector, the lanes are summed over.
 void outer(KernelContext &k, Func out, const Type &type, const MachineTarget &m) {
   int width = k.lanes;
-  int vectors = 1, rows = 1; // tiles that divide: what is added twice would be wrong
-  double best = INFINITY;
+  Tiles tiles; // rows of units by vectors; tiles that divide: what is added twice would be wrong
   int64_t whole = (type.dims[1] + width - 1) / width;
   for (int v = 1; v <= std::min<int64_t>(whole, m.accumulators()); v++)
     for (int r = 1; r <= type.dims[0] && r * v <= m.accumulators(); r++)
-      if (whole % v == 0 && v * m.vector_bytes * width <= kLargestOnStack && type.dims[0] % r == 0 && cycles(v * r, v + r, 1) < best - 1e-9)
-        best = cycles(v * r, v + r, 1), vectors = v, rows = r;
+      if (whole % v == 0 && v * m.vector_bytes * width <= kLargestOnStack && type.dims[0] % r == 0)
+        tiles.offer(r, v, cycles(v * r, v + r, 1));
+  const Tile tile = tiles.choose(k);
   Var block("block"), vector("vector"), in_block("in_block"), unit("unit");
   Func f = k.reduce, turned = k.staged;
   auto total = out.update();
@@ -143,9 +134,9 @@ void outer(KernelContext &k, Func out, const Type &type, const MachineTarget &m)
     on_stack(turned);
     return;
   }
-  total.split(dim(1), block, in_block, width * vectors, TailStrategy::GuardWithIf)
+  total.split(dim(1), block, in_block, width * tile.columns, TailStrategy::GuardWithIf)
       .split(in_block, vector, in_block, width, TailStrategy::GuardWithIf)
-      .split(dim(0), dim(0), unit, rows)
+      .split(dim(0), dim(0), unit, tile.rows)
       .reorder(in_block, vector, unit, dim(0), block)
       .vectorize(in_block)
       .unroll(vector)

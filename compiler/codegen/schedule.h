@@ -27,6 +27,24 @@ inline double cycles(double accumulators, double loads, double useful) {
 // The share of `n` places that are of use when they come `tile` at a time.
 inline double useful(int64_t n, int64_t tile) { return double(n) / double((n + tile - 1) / tile * tile); }
 
+struct Tile {
+  int rows = 1, columns = 1;
+};
+
+// Register tiles that a schedule chooses from.
+class Tiles {
+public:
+  void offer(int64_t rows, int64_t columns, double cost) {
+    tiles_.push_back({int(rows), int(columns)});
+    candidates_.push_back({std::to_string(rows) + "x" + std::to_string(columns), cost});
+  }
+  Tile choose(KernelContext &k) const { return tiles_.empty() ? Tile() : tiles_[k.choose("tile", candidates_)]; }
+
+private:
+  std::vector<Tile> tiles_;
+  std::vector<Candidate> candidates_;
+};
+
 // schedule_fast.cpp: the forms of the fast convolution.
 void schedule_fast(KernelContext &context, Halide::Func out, const Type &type, const std::vector<const Node *> &nodes,
                    const MachineTarget &target);

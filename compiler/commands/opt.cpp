@@ -38,10 +38,11 @@ int run_passes(const Options &o) {
   for (const std::string &name : o.passes)
     check_name("--pass: pass", name, names());
   Graph graph = read(o.file);
+  Decisions decisions;
   for (const std::string &name : o.passes)
     for (const Pass &p : passes())
       if (p.name == name) {
-        p.run(graph);
+        p.run(graph, decisions);
         verify(graph, name);
       }
   write_output(o.output, print(graph));

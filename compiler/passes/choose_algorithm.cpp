@@ -56,15 +56,25 @@ int64_t row_vectors(const Shape &s, int64_t m) {
 }
 
 // Outputs a tile; 0: the direct method.
-int64_t choose_tile(const Shape &s, bool always) {
+int64_t choose_tile(const Shape &s, bool always, Decisions &decisions) {
   if (!always && s.products() * double(s.columns * s.kernel_columns) < double(kLeastWork))
     return 0;
-  int64_t best = 0;
-  double cost = always ? 1e300 : direct_cost(s) / kLeastGain;
+  std::vector<int64_t> tiles;
+  std::vector<Candidate> candidates;
+  auto offer = [&](int64_t tile, const std::string &label, double cost) {
+    tiles.push_back(tile);
+    candidates.push_back({label, cost});
+  };
+  if (!always)
+    offer(0, "direct", direct_cost(s) / kLeastGain);
   for (int64_t m = 2; m + s.kernel_columns - 1 <= kMostPoints; m++)
-    if (row_vectors(s, m) <= kMostRow && fast_cost(s, m) < cost)
-      cost = fast_cost(s, m), best = m;
-  return best;
+    if (row_vectors(s, m) <= kMostRow)
+      offer(m, "tiles of " + std::to_string(m), fast_cost(s, m));
+  if (tiles.empty())
+    return 0;
+  const std::string key = "algorithm.conv." + dims_text({s.channels, s.rows, s.columns}) + "." + dims_text({s.inputs, s.input_rows}) + "." +
+                          dims_text({s.kernel_rows, s.kernel_columns}) + (s.weight_gradient ? ".dw" : "") + (s.data_gradient ? ".dx" : "");
+  return tiles[decisions.take(key, candidates)];
 }
 
 // Throws GraphError where a graph that somebody wrote lacks it.
@@ -83,7 +93,7 @@ struct Chosen {
 
 class Rewriter {
 public:
-  Rewriter(Graph &g, bool always) : g_(g), always_(always) {}
+  Rewriter(Graph &g, bool always, Decisions &decisions) : g_(g), always_(always), decisions_(decisions) {}
 
   void run() {
     std::vector<Node> old = std::move(g_.nodes);
@@ -146,7 +156,7 @@ private:
     const auto &x = g_[n.inputs[0]].type.dims, &w = g_[n.inputs[1]].type.dims, &y = n.type.dims, &p = n.list("padding");
     const Shape shape = {y[0], y[1], y[2], x[0], x[1] + p[0] + p[1], w[2], w[3], wanted_.count({"conv_weight_gradient", was[0]}) != 0,
                          wanted_.count({"conv_data_gradient", was[1]}) != 0};
-    c.tile = choose_tile(shape, always_);
+    c.tile = choose_tile(shape, always_, decisions_);
     c.columns = n.type.dims[2];
     if (!c.tile)
       return;
@@ -189,6 +199,7 @@ private:
 
   Graph &g_;
   bool always_;
+  Decisions &decisions_;
   std::set<std::pair<std::string, ValueId>> wanted_; // gradients, and the image or weight that they are of
   std::map<std::tuple<ValueId, std::vector<int64_t>, std::vector<int64_t>>, Chosen> by_input_;
   std::map<ValueId, Chosen> by_weight_;
@@ -196,7 +207,7 @@ private:
 };
 } // namespace
 
-void choose_algorithm(Graph &g) { Rewriter(g, false).run(); }
-void use_fast_convolution(Graph &g) { Rewriter(g, true).run(); }
+void choose_algorithm(Graph &g, Decisions &decisions) { Rewriter(g, false, decisions).run(); }
+void use_fast_convolution(Graph &g, Decisions &decisions) { Rewriter(g, true, decisions).run(); }
 
 } // namespace cnnc

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "decisions.h"
 #include "graph/graph.h"
 
 namespace cnnc {
@@ -12,14 +13,14 @@ namespace cnnc {
 // Rules of layout: the batch stands in the lanes, and a convolution reads an image whose border is stored.
 void choose_layout(Graph &g);
 // Convolutions that gain enough by it take an algorithm with fewer products; the second form: all that can.
-void choose_algorithm(Graph &g);
-void use_fast_convolution(Graph &g);
+void choose_algorithm(Graph &g, Decisions &decisions);
+void use_fast_convolution(Graph &g, Decisions &decisions);
 // Gives every node that computes something the number of the kernel it belongs to.
 void fuse(Graph &g);
 
 struct Pass {
   std::string name;
-  std::function<void(Graph &)> run;
+  std::function<void(Graph &, Decisions &)> run;
 };
 // All passes in the order in which a training graph takes them.
 const std::vector<Pass> &passes();

@@ -10,11 +10,12 @@ using namespace cnnc;
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
   if (size < 1) return 0;
   const std::vector<Pass> &all = passes();
+  Decisions decisions;
   try {
     Graph graph = read_graph(std::string(data + 1, data + size));
     for (std::size_t i = 0; i < all.size(); ++i)
       if (data[0] % (all.size() + 1) == i || data[0] % (all.size() + 1) == all.size()) {
-        all[i].run(graph);
+        all[i].run(graph, decisions);
         verify(graph, all[i].name);
       }
     print(graph);
