@@ -34,7 +34,7 @@ struct Kernel {
   Halide::Pipeline pipeline;
   std::vector<Halide::Argument> arguments;
   bool in_place = false;      // several outputs that are inputs as well
-  Scratch scratch;            // known after lowering
+  Scratch scratch = {};       // known after lowering
   bool aligned_output = true; // to 64 bytes; what is read of it again is not more aligned than that
 };
 
