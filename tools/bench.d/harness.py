@@ -174,8 +174,8 @@ def read_floats(path):
     return values
 
 
-def command(*words):
-    done = subprocess.run([str(w) for w in words], capture_output=True, text=True)
+def command(*words, environment=None):
+    done = subprocess.run([str(w) for w in words], capture_output=True, text=True, env={**os.environ, **(environment or {})})
     if done.returncode:
         raise Fault(f"{' '.join(map(str, words))}\nexit code {done.returncode}\n{done.stdout}{done.stderr}".strip())
     return done.stdout
