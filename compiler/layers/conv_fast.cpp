@@ -100,7 +100,7 @@ const std::vector<int64_t> &numbers(const Node &n, const char *key, size_t lengt
 
 int64_t outputs(const Node &n) {
   const int64_t tile = n.integer("tile");
-  expect(tile >= 1 && tile <= kMostPoints && numbers(n, "kernel", 2, 1)[1] + tile - 1 <= kMostPoints, n, "a tile of at most 8 points");
+  expect(tile >= 1 && tile <= kMostPoints && numbers(n, "kernel", 2, 1)[1] + tile - 1 <= kMostPoints, n, "a tile of at most 9 points");
   return tile;
 }
 

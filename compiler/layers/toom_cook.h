@@ -8,14 +8,15 @@ namespace cnnc {
 using Matrix = std::vector<std::vector<double>>; // rows
 
 // y = output (weight g * input d), the product taken element by element; g has r elements, d has m + r - 1.
-// The points are 0, 1, -1, 2, -2, 1/2, -1/2 and infinity, as many as are needed.
+// The points are infinity and as many of 0, 1, -1, 2, -2, 1/2, -1/2 as are needed; of nine, 1, -1, 2, -2, 1/4, -1/4,
+// 3/4, -3/4 in their place.
 struct ToomCook {
   Matrix output; // [m][n]
   Matrix weight; // [n][r]
   Matrix input;  // [n][n]
 };
 
-constexpr int kMostPoints = 8; // more lose too many digits
+constexpr int kMostPoints = 9; // more lose too many digits
 
 // m, r >= 1, m + r - 1 <= kMostPoints.
 ToomCook toom_cook(int m, int r);
