@@ -7,8 +7,10 @@
 #include <iostream>
 #include <set>
 #include <sstream>
+#include <thread>
 
 #include "codegen/cpp.h"
+#include "codegen/kernel_code.h"
 #include "codegen/kernels.h"
 #include "codegen/module.h"
 #include "compile.h"
@@ -179,10 +181,11 @@ std::string loop_nests(const KernelSet &kernels, const Decisions &decisions) {
 Compiled compile(Graph graph, const CompileOptions &options) {
   Compiled c;
   auto clock = std::chrono::steady_clock::now();
-  auto took = [&](const char *stage) {
-    auto now = std::chrono::steady_clock::now();
-    c.times.emplace_back(stage, std::chrono::duration<double>(now - clock).count());
-    clock = now;
+  // The time since the last stage; a share of it where the rest is another stage's.
+  auto took = [&](const char *stage, double share = 1) {
+    const auto spent = std::chrono::duration_cast<std::chrono::steady_clock::duration>((std::chrono::steady_clock::now() - clock) * share);
+    c.times.emplace_back(stage, std::chrono::duration<double>(spent).count());
+    clock += spent;
   };
   auto reached = [&](const char *stage) { return options.stop_at == stage; };
   const std::vector<MachineTarget> targets = machine_targets(options.target);
@@ -265,17 +268,19 @@ Compiled compile(Graph graph, const CompileOptions &options) {
       append("schedule", target, loop_nests(kernels, decisions));
       continue;
     }
-    // Strict floating point: without it a NaN may come out of an activation as a number. Halide's form of it moves
-    // loads past the stores of an update in place, so the optimizer's kernel goes without.
-    Halide::Target strict = target.halide.with_feature(Halide::Target::StrictFloat);
-    Halide::Module module(c.graph.name, strict);
-    for (Kernel &k : kernels.kernels())
-      for (Halide::Internal::LoweredFunc f : Halide::Pipeline(k.pipeline).compile_to_module(k.arguments, k.name, k.in_place ? target.halide : strict).functions()) {
-        k.scratch = move_to_scratch(f);
-        parts.scratch_bytes = std::max(parts.scratch_bytes, k.scratch.bytes);
-        module.append(f);
-      }
-    took("Halide lowering");
+    // Where the lowered form itself is wanted, in this process; else in several, to bitcode.
+    Halide::Module module("", Halide::Target());
+    KernelCode code;
+    if (reached("stmt") || reached("cpp")) {
+      module = lower_kernels(kernels);
+      took("Halide lowering");
+    } else {
+      code = compile_kernels(kernels, options.jobs > 0 ? options.jobs : int(std::max(1u, std::thread::hardware_concurrency())), !reached("header"));
+      took("Halide lowering", code.lowering / (code.lowering + code.llvm));
+      took("LLVM code");
+    }
+    for (const Kernel &k : kernels.kernels())
+      parts.scratch_bytes = std::max(parts.scratch_bytes, k.scratch.bytes);
     if (reached("stmt")) {
       std::ostringstream s;
       for (const auto &f : module.functions())
@@ -295,8 +300,8 @@ Compiled compile(Graph graph, const CompileOptions &options) {
       took("C++");
       continue;
     }
-    library.finish_variant(parts, module);
-    took("LLVM code");
+    library.finish_variant(parts, code.bitcode);
+    took("linking and optimisation");
   }
   if (!reached("fused") && !reached("plan"))
     c.text["header"] = header_text(c.info);

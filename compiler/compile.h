@@ -20,6 +20,7 @@ struct CompileOptions {
   std::string conv = "auto";   // convolutions: direct, fast wherever there is such an algorithm, or what the model of costs says
   // By target, what a tuning file says in place of the model of costs: labels by the decision's key.
   std::map<std::string, std::map<std::string, std::string>> tuned;
+  int jobs = 0;            // processes that compile kernels; 0: the processors there are. The result does not depend on it
   bool instrument = false; // routines report to kTickSymbol: for `cnnc bench`
   // Called after every pass with its name, the graph that it worked on ("inference", "training"), the graph, and
   // whether it changed anything.

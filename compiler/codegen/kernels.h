@@ -45,6 +45,8 @@ public:
   const std::vector<Kernel> &kernels() const { return kernels_; }
   std::vector<Kernel> &kernels() { return kernels_; }
   int lanes() const { return lanes_; }
+  const MachineTarget &target() const { return target_; }
+  const std::string &prefix() const { return prefix_; }
 
   KernelCall group(const Graph &g, const GraphPlan &plan, const std::vector<ValueId> &nodes);
   // [lanes][elements] of the user's numbers to [elements][lanes]

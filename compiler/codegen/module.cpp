@@ -14,6 +14,7 @@
 #include <llvm/Linker/Linker.h>
 #include <llvm/MC/TargetRegistry.h>
 #include <llvm/Passes/PassBuilder.h>
+#include <llvm/Passes/StandardInstrumentations.h>
 #include <llvm/Support/MemoryBuffer.h>
 #include <llvm/Support/TargetSelect.h>
 #include <llvm/Support/raw_ostream.h>
@@ -237,7 +238,10 @@ void optimise(llvm::Module &m, llvm::TargetMachine *machine) {
   llvm::PipelineTuningOptions tuning;
   // Kernels come vectorised and unrolled; the hooks gain nothing from it.
   tuning.LoopVectorization = tuning.SLPVectorization = tuning.LoopUnrolling = tuning.LoopInterleaving = false;
-  llvm::PassBuilder builder(machine, tuning);
+  llvm::PassInstrumentationCallbacks callbacks;
+  llvm::OptNoneInstrumentation skip(false); // what is marked so stays as it is
+  skip.registerCallbacks(callbacks);
+  llvm::PassBuilder builder(machine, tuning, llvm::None, &callbacks);
   llvm::LoopAnalysisManager loops;
   llvm::FunctionAnalysisManager functions;
   llvm::CGSCCAnalysisManager calls;
@@ -443,7 +447,8 @@ void settle_functions(llvm::Module &m, const LibraryParts &parts, const std::map
     f.addFnAttr("frame-pointer", "none");
     if (kernel != kernels.end()) {
       f.addFnAttr(llvm::Attribute::NoUnwind);
-      f.addFnAttr(llvm::Attribute::NoInline); // a routine's stack is its largest kernel's and not their sum
+      f.addFnAttr(llvm::Attribute::NoInline);     // a routine's stack is its largest kernel's and not their sum
+      f.addFnAttr(llvm::Attribute::OptimizeNone); // until `finish`: Halide has optimised it
     }
     for (llvm::BasicBlock &block : f)
       for (llvm::Instruction &i : block) {
@@ -467,19 +472,18 @@ void LibraryModule::begin_variant(const LibraryParts &parts, ModelInfo &info) {
   variants_.push_back({std::move(m), parts.target.cpu_needs});
 }
 
-void LibraryModule::finish_variant(const LibraryParts &parts, const Halide::Module &kernels) {
+void LibraryModule::finish_variant(const LibraryParts &parts, const std::vector<std::string> &kernels) {
   llvm::Module &module = *variants_.back().module;
-  std::unique_ptr<llvm::Module> compiled = Halide::compile_module_to_llvm_module(kernels, *context_);
-  compiled->setTargetTriple(module.getTargetTriple());
-  compiled->setDataLayout(module.getDataLayout());
-  for (const char *flags : {"llvm.module.flags", "llvm.ident"})
-    if (auto *n = compiled->getNamedMetadata(flags))
-      compiled->eraseNamedMetadata(n);
   std::map<std::string, const Kernel *> by_name;
   for (const Kernel &k : parts.kernels)
     by_name[k.name] = &k;
-  if (llvm::Linker::linkModules(module, std::move(compiled)))
-    fault("the kernels and the hooks do not link");
+  for (const std::string &bitcode : kernels) {
+    std::unique_ptr<llvm::Module> compiled = read_bitcode(bitcode, *context_);
+    compiled->setTargetTriple(module.getTargetTriple());
+    compiled->setDataLayout(module.getDataLayout());
+    if (llvm::Linker::linkModules(module, std::move(compiled)))
+      fault("the kernels and the hooks do not link");
+  }
   int first = 0;
   for (const Routine &r : parts.routines) {
     define_routine(module, r, by_name, parts.tick, first);
@@ -550,6 +554,8 @@ void LibraryModule::finish(const MachineTarget &target, const ModelInfo &info) {
   if (llvm::verifyModule(*module_, &llvm::errs()))
     fault("LLVM refuses the module");
   optimise(*module_, machine(target).get());
+  for (llvm::Function &f : *module_)
+    f.removeFnAttr(llvm::Attribute::OptimizeNone);
 }
 
 std::string LibraryModule::text() const {

@@ -35,8 +35,8 @@ public:
   ~LibraryModule();
   // The hooks and the constants of one more variant; fills in info.train_bytes and info.infer_bytes.
   void begin_variant(const LibraryParts &parts, ModelInfo &info);
-  // Links the variant's kernels and writes the routines that call them.
-  void finish_variant(const LibraryParts &parts, const Halide::Module &kernels);
+  // Links the variant's kernels, as bitcode, and writes the routines that call them.
+  void finish_variant(const LibraryParts &parts, const std::vector<std::string> &kernels);
   // Links the variants and the public functions, and optimises.
   void finish(const MachineTarget &target, const ModelInfo &info);
   std::string text() const; // LLVM's assembly language
