@@ -242,7 +242,7 @@ Compiled compile(Graph graph, const CompileOptions &options) {
     if (reached("fused"))
       continue;
 
-    KernelSet kernels(target, real, c.graph.name, decisions);
+    KernelSet kernels(target, real, c.graph.name, decisions, options.schedule);
     Plan plan = plan_memory(c.infer, c.train, kernels.lanes(), real.bytes());
     append("plan", target, plan_text(plan, c.infer, c.train));
     took("passes and plan");
@@ -263,6 +263,8 @@ Compiled compile(Graph graph, const CompileOptions &options) {
       for (const KernelCall &call : r.calls)
         c.calls.push_back({r.name, call.kernel, call.what, call.macs, call.bytes, call.result, call.places.back()});
     c.decisions = decisions.made();
+    if (options.with_kernels)
+      options.with_kernels(kernels, plan);
     took("schedules");
     if (reached("schedule")) {
       append("schedule", target, loop_nests(kernels, decisions));

@@ -12,6 +12,8 @@
 
 namespace cnnc {
 
+class KernelSet; // codegen/kernels.h
+
 struct CompileOptions {
   std::string target = "host"; // or one of target_names()
   bool f64 = false;            // elements are doubles: only for the gradient check
@@ -22,6 +24,9 @@ struct CompileOptions {
   std::map<std::string, std::map<std::string, std::string>> tuned;
   int jobs = 0;            // processes that compile kernels; 0: the processors there are. The result does not depend on it
   bool instrument = false; // routines report to kTickSymbol: for `cnnc bench`
+  bool schedule = true;    // false: pipelines as they are defined, for another scheduler; stop_at is "schedule" then
+  // Called for each target with its kernels, before they are lowered.
+  std::function<void(const KernelSet &, const Plan &)> with_kernels;
   // Called after every pass with its name, the graph that it worked on ("inference", "training"), the graph, and
   // whether it changed anything.
   std::function<void(const std::string &pass, const std::string &of, const Graph &, bool changed)> after_pass;

@@ -15,7 +15,7 @@ template <class B>
 void fix_shape(B &&buffer, const std::vector<int64_t> &extents, int alignment) {
   int64_t stride = 1;
   for (int i = 0; i < int(extents.size()); i++) {
-    buffer.dim(i).set_bounds(0, int(extents[size_t(i)])).set_stride(int(stride));
+    buffer.dim(i).set_bounds(0, int(extents[size_t(i)])).set_stride(int(stride)).set_estimate(0, int(extents[size_t(i)]));
     stride *= extents[size_t(i)];
   }
   buffer.set_host_alignment(alignment);
@@ -123,6 +123,7 @@ KernelCall KernelSet::group(const Graph &g, const GraphPlan &plan, const std::ve
   Param<float> scale32("scale");
   Param<double> scale64("scale");
   k.scale = real_.bits() == 64 ? Expr(scale64) : Expr(scale32);
+  k.valid.set_estimate(lanes_), scale32.set_estimate(1), scale64.set_estimate(1);
   arguments.push_back(k.valid);
   arguments.push_back(real_.bits() == 64 ? Halide::Argument(scale64) : Halide::Argument(scale32));
   std::vector<const Node *> list;
@@ -141,7 +142,8 @@ KernelCall KernelSet::group(const Graph &g, const GraphPlan &plan, const std::ve
   auto e = extents(last.type, lanes_);
   bound_all(out, e);
   fix_shape(out.output_buffer(), e, alignment_of(out_storage->place, real_));
-  schedule(k, out, last.type, list, target_);
+  if (scheduled_)
+    schedule(k, out, last.type, list, target_);
   Kernel &made = add(what, text, Pipeline(out), arguments);
   made.key = key;
   made.aligned_output = alignment_of(out_storage->place, real_) == 64;
@@ -164,7 +166,8 @@ KernelCall KernelSet::pack(Halide::Type from, Region region, Place to, int64_t e
   out(lane, i) = from.is_uint() ? e * Internal::make_const(real_, 1.0 / 255) : e;
   bound_all(out, {lanes_, elements});
   fix_shape(out.output_buffer(), {lanes_, elements}, 64);
-  out.vectorize(lane);
+  if (scheduled_)
+    out.vectorize(lane);
   call.kernel = add(from.is_uint() ? "pack_u8" : "pack_f32", text, Pipeline(out), {in}).name;
   return call;
 }
@@ -193,8 +196,8 @@ Expr partial_sum(ImageParam &partials, Expr x, int count) {
 
 ImageParam partials_of(const Plan &plan, Halide::Type real) {
   ImageParam p(real, 2, "partials");
-  p.dim(0).set_bounds(0, int(plan.block_elements)).set_stride(1);
-  p.dim(1).set_bounds(0, plan.partial_sums).set_stride(int(plan.partial_bytes / real.bytes()));
+  p.dim(0).set_bounds(0, int(plan.block_elements)).set_stride(1).set_estimate(0, int(plan.block_elements));
+  p.dim(1).set_bounds(0, plan.partial_sums).set_stride(int(plan.partial_bytes / real.bytes())).set_estimate(0, plan.partial_sums);
   p.set_host_alignment(64);
   return p;
 }
@@ -209,7 +212,8 @@ KernelCall KernelSet::reduce(const Plan &plan) {
   out(x) = partial_sum(partials, x, plan.partial_sums);
   bound_all(out, {plan.block_elements});
   fix_shape(out.output_buffer(), {plan.block_elements}, 64);
-  out.vectorize(x, lanes_);
+  if (scheduled_)
+    out.vectorize(x, lanes_);
   call.kernel = add("reduce", "reduce\n", Pipeline(out), {partials}).name;
   return call;
 }
@@ -224,6 +228,7 @@ KernelCall KernelSet::update(const Plan &plan, const std::string &name, const st
   Var x("x");
   ImageParam partials = partials_of(plan, real_);
   Param<int32_t> number("step");
+  number.set_estimate(1);
   UpdateContext c{real_, attributes, number, partial_sum(partials, x, plan.partial_sums), {}, {}, {}};
   // The outputs are their own inputs: an update that starts from undefined values reads what the memory holds.
   Func out("out");
@@ -244,9 +249,11 @@ KernelCall KernelSet::update(const Plan &plan, const std::string &name, const st
     buffers[i].dim(0).set_stride(1);
     buffers[i].set_host_alignment(64);
   }
-  for (Func &f : c.roots)
-    f.compute_root();
-  out.update().vectorize(x, lanes_);
+  if (scheduled_) {
+    for (Func &f : c.roots)
+      f.compute_root();
+    out.update().vectorize(x, lanes_);
+  }
   Kernel &made = add(name, "update\n", Pipeline(out), {partials, number});
   made.in_place = true;
   call.kernel = made.name;

@@ -40,8 +40,10 @@ struct Kernel {
 
 class KernelSet {
 public:
-  KernelSet(const MachineTarget &target, Halide::Type real, std::string prefix, Decisions &decisions)
-      : target_(target), real_(real), lanes_(target.vector_bytes / real.bytes()), prefix_(std::move(prefix)), decisions_(decisions) {}
+  // scheduled: false leaves the pipelines as they are defined.
+  KernelSet(const MachineTarget &target, Halide::Type real, std::string prefix, Decisions &decisions, bool scheduled = true)
+      : target_(target), real_(real), lanes_(target.vector_bytes / real.bytes()), prefix_(std::move(prefix)), decisions_(decisions),
+        scheduled_(scheduled) {}
   const std::vector<Kernel> &kernels() const { return kernels_; }
   std::vector<Kernel> &kernels() { return kernels_; }
   int lanes() const { return lanes_; }
@@ -62,6 +64,7 @@ private:
   int lanes_;
   std::string prefix_;
   Decisions &decisions_;
+  bool scheduled_;
   std::vector<Kernel> kernels_;
   std::map<std::string, size_t> by_text_;
   // The kernel of this text; null if it has to be made.

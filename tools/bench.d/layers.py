@@ -58,10 +58,10 @@ def listed():
     return chosen
 
 
-def agree(answer, what):
+def agree(answer, name, shape):
     for file, found in answer.items():
         if not found["difference"] <= TOLERANCE * found["largest"]:
-            raise Fault(f"{what}: {TITLES[FILES[file]]}: cnnc and oneDNN differ by {found['difference']:.3g}, "
+            raise Fault(f"{shape}: {TITLES[FILES[file]]}: cnnc and {name} differ by {found['difference']:.3g}, "
                         f"the largest element is {found['largest']:.3g}")
 
 
@@ -76,11 +76,10 @@ def measure(shape):
         ours = workers("cnnc", WORKER, *shape.words(), options.conv)
         row["compile_seconds"] = ours.hello["compile_seconds"]
         row["errors"] = ours.ask("data", folder)
-        theirs = None
-        if not options.no_peer:
-            theirs = workers("oneDNN", peers.onednn(), *shape.words(), folder)
-            row["algorithms"] = theirs.hello["algorithms"]
-            agree(theirs.ask("compare"), shape)
+        theirs = [] if options.no_peer else [workers(name, program, *shape.words(), folder) for name, program in peers.onednn().items()]
+        row["onednn_kernels"] = {w.name: w.hello["kernels"] for w in theirs}
+        for w in theirs:
+            agree(w.ask("compare"), w.name, shape)
         shutil.rmtree(folder)
 
         def sample(worker, calls):
@@ -90,35 +89,34 @@ def measure(shape):
 
         first, _ = sample(ours, 1)
         calls = max(1, min(50, int(slot / (first["all"] + first["inference"]))))
-        peak, a, b = [], [], []
+        peak, a, b = [], [], {w.name: [] for w in theirs}
         for _ in range(rounds):
             peak.append(peak_rate(1))
             seconds, row["kernels"] = sample(ours, calls)
             a.append(seconds)
-            if theirs:
-                b.append(sample(theirs, calls)[0])
+            for w in theirs:
+                b[w.name].append(sample(w, calls)[0])
     for d in [*DIRECTIONS, "all"]:
         seconds = [s[d] for s in a]
         flop = shape.flop() * (3 if d == "all" else 1)
         found = row["directions"][d] = {
             "seconds": statistics.median(seconds), "spread": spread(seconds), "gflops": flop / statistics.median(seconds) * 1e-9,
             "share_of_peak": statistics.median(flop / s * 1e-9 / p for s, p in zip(seconds, peak))}
-        if theirs:
-            other = [sum(s[name] for name in THEIRS[d]) for s in b]
-            found["onednn_seconds"] = statistics.median(other)
-            found["onednn_spread"] = spread(other)
-            found["onednn_share_of_peak"] = statistics.median(flop / s * 1e-9 / p for s, p in zip(other, peak))
-            found["onednn_ratio"] = statistics.median(o / s for o, s in zip(other, seconds))
+        found["peers"] = {}
+        for name, samples in b.items():
+            other = [sum(s[direction] for direction in THEIRS[d]) for s in samples]
+            found["peers"][name] = {"seconds": statistics.median(other), "spread": spread(other),
+                                    "share_of_peak": statistics.median(flop / s * 1e-9 / p for s, p in zip(other, peak)),
+                                    "ratio": statistics.median(o / s for o, s in zip(other, seconds))}
     return row
 
 
 def cell(found):
-    text = percent(found["share_of_peak"])
-    return f"{text}, {found['onednn_ratio']:.2f}×" if "onednn_ratio" in found else text
+    return ", ".join([percent(found["share_of_peak"]), *(f"{p['ratio']:.2f}×" for p in found["peers"].values())])
 
 
-def mean(rows, direction, key):
-    return math.exp(statistics.fmean(math.log(r["directions"][direction][key]) for r in rows))
+def mean(values):
+    return math.exp(statistics.fmean(map(math.log, values)))
 
 
 def summary(rows):
@@ -129,16 +127,15 @@ def summary(rows):
         if not group:
             continue
         result[title] = {}
-        line = []
         for d in [*DIRECTIONS, "all"]:
-            found = result[title][d] = {"share_of_peak": mean(group, d, "share_of_peak")}
-            if "onednn_ratio" in group[0]["directions"][d]:
-                found["onednn_ratio"] = mean(group, d, "onednn_ratio")
-                found["least_ratio"] = min(r["directions"][d]["onednn_ratio"] for r in group)
-            line.append(cell(found))
-        say(f"| **{title}**, geometric mean | " + " | ".join(line) + " |")
-        if "least_ratio" in result[title]["all"]:
-            say("| least ratio | " + " | ".join(f"{found['least_ratio']:.2f}×" for found in result[title].values()) + " |")
+            of = [r["directions"][d] for r in group]
+            result[title][d] = {"share_of_peak": mean(f["share_of_peak"] for f in of),
+                                "peers": {name: {"ratio": mean(f["peers"][name]["ratio"] for f in of),
+                                                 "least_ratio": min(f["peers"][name]["ratio"] for f in of)} for name in of[0]["peers"]}}
+        found = result[title].values()
+        say(f"| **{title}**, geometric mean | " + " | ".join(map(cell, found)) + " |")
+        if rows[0]["onednn_kernels"]:
+            say("| least ratio | " + " | ".join(", ".join(f"{p['least_ratio']:.2f}×" for p in f["peers"].values()) for f in found) + " |")
     return result
 
 
@@ -146,7 +143,9 @@ def layers():
     """convolutions of VGG, ResNet and AlexNet, one thread, each direction: oneDNN"""
     if not WORKER.exists():
         raise Fault("build/bin/layer_worker is not there; run tools/build")
-    say("Each cell: share of peak by the direct method's multiply-adds, and by how much cnnc is faster than oneDNN. Both keep their own\n"
+    names = [] if harness.options.no_peer else peers.onednn()
+    say("Each cell: share of peak by the direct method's multiply-adds" +
+        "".join(f", by how much cnnc is faster than {name}" for name in names) + ". Both keep their own\n"
         "layouts, oneDNN its weights too; cnnc's directions of training contain what is made of the weights once an update, and a kernel\n"
         "that two directions need is counted in both.\n")
     head = ["layer", *TITLES.values()]

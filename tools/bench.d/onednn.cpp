@@ -2,7 +2,8 @@
 // Usage: onednn CHANNELS SIZE OUTPUTS KERNEL STRIDE PADDING BATCH FOLDER   raw floats of x, w and dy, row-major
 //
 // Values stand in the layouts that the library itself prefers (`any`), reordered before anything is timed, as a framework keeps
-// them from layer to layer and the weights from call to call. Each direction takes the fastest of the algorithms that exist for it.
+// them from layer to layer and the weights from call to call. Each direction takes the fastest of the algorithms that exist for it (Winograd's, for AVX-512,
+// in version 2 alone).
 //
 // Reads commands, a line each, and answers each with one line of JSON:
 //   compare      the largest difference of y, dx, dw and of what was inferred to the files of these names, and the largest element
@@ -55,23 +56,18 @@ struct Tensor {
   Dims dims;
   bool is_weight;
   Tag plain() const { return is_weight ? Tag::oihw : Tag::nchw; }
-  memory::desc as(Tag tag) const { return {dims, memory::data_type::f32, tag}; }
+  memory::desc as(Tag tag) const { return memory::desc(dims, memory::data_type::f32, tag); }
 };
 
 struct Direction {
   const char *name;
   std::vector<std::string> compared; // the files that its result is compared with
   const Tensor *result;
-  algorithm chosen;
+  std::string chosen;
   primitive run;
   std::unordered_map<int, memory> arguments;
   memory out;
 };
-
-const char *name_of(algorithm a) {
-  return a == algorithm::convolution_direct ? "direct" : a == algorithm::convolution_winograd ? "winograd"
-                                                                                              : "auto";
-}
 
 class Convolution {
 public:
@@ -104,9 +100,9 @@ public:
 
   void hello() const {
     const version_t *v = dnnl_version();
-    std::printf("{\"version\": \"%d.%d.%d\", \"algorithms\": {", v->major, v->minor, v->patch);
+    std::printf("{\"version\": \"%d.%d.%d\", \"kernels\": {", v->major, v->minor, v->patch);
     for (const Direction &d : directions_)
-      std::printf("%s\"%s\": \"%s\"", &d == &directions_[0] ? "" : ", ", d.name, name_of(d.chosen));
+      std::printf("%s\"%s\": \"%s\"", &d == &directions_[0] ? "" : ", ", d.name, d.chosen.c_str());
     std::printf("}}\n");
   }
 
@@ -178,26 +174,41 @@ private:
     return to;
   }
 
-  convolution_forward::primitive_desc forward_hint(algorithm a) const {
+  // Versions 2 and 3 differ in how a primitive is described.
+#if DNNL_VERSION_MAJOR < 3
+  convolution_forward::primitive_desc describe_forward(algorithm a) const {
+    return {{prop_kind::forward_training, a, x_.as(Tag::any), w_.as(Tag::any), y_.as(Tag::any), stride_, padding_, padding_}, engine_};
+  }
+  template <class Primitive>
+  typename Primitive::primitive_desc describe_backward(algorithm a) const {
+    return {{a, x_.as(Tag::any), w_.as(Tag::any), y_.as(Tag::any), stride_, padding_, padding_}, engine_, describe_forward(a)};
+  }
+#else
+  convolution_forward::primitive_desc describe_forward(algorithm a) const {
     return {engine_, prop_kind::forward_training, a, x_.as(Tag::any), w_.as(Tag::any), y_.as(Tag::any), stride_, padding_, padding_};
   }
+  template <class Primitive>
+  typename Primitive::primitive_desc describe_backward(algorithm a) const {
+    return {engine_, a, x_.as(Tag::any), w_.as(Tag::any), y_.as(Tag::any), stride_, padding_, padding_, describe_forward(a)};
+  }
+#endif
 
   Direction forward(algorithm a) {
-    const auto d = forward_hint(a);
+    const auto d = describe_forward(a);
     memory out(d.dst_desc(), engine_);
-    return {"forward", {"y", "inferred"}, &y_, a, convolution_forward(d), {{DNNL_ARG_SRC, filled(x_, "x", d.src_desc())}, {DNNL_ARG_WEIGHTS, filled(w_, "w", d.weights_desc())}, {DNNL_ARG_DST, out}}, out};
+    return {"forward", {"y", "inferred"}, &y_, d.impl_info_str(), convolution_forward(d), {{DNNL_ARG_SRC, filled(x_, "x", d.src_desc())}, {DNNL_ARG_WEIGHTS, filled(w_, "w", d.weights_desc())}, {DNNL_ARG_DST, out}}, out};
   }
 
   Direction data_gradient(algorithm a) {
-    const convolution_backward_data::primitive_desc d(engine_, a, x_.as(Tag::any), w_.as(Tag::any), y_.as(Tag::any), stride_, padding_, padding_, forward_hint(algorithm::convolution_auto));
+    const auto d = describe_backward<convolution_backward_data>(a);
     memory out(d.diff_src_desc(), engine_);
-    return {"data", {"dx"}, &x_, a, convolution_backward_data(d), {{DNNL_ARG_DIFF_DST, filled(y_, "dy", d.diff_dst_desc())}, {DNNL_ARG_WEIGHTS, filled(w_, "w", d.weights_desc())}, {DNNL_ARG_DIFF_SRC, out}}, out};
+    return {"data", {"dx"}, &x_, d.impl_info_str(), convolution_backward_data(d), {{DNNL_ARG_DIFF_DST, filled(y_, "dy", d.diff_dst_desc())}, {DNNL_ARG_WEIGHTS, filled(w_, "w", d.weights_desc())}, {DNNL_ARG_DIFF_SRC, out}}, out};
   }
 
   Direction weight_gradient(algorithm a) {
-    const convolution_backward_weights::primitive_desc d(engine_, a, x_.as(Tag::any), w_.as(Tag::any), y_.as(Tag::any), stride_, padding_, padding_, forward_hint(algorithm::convolution_auto));
+    const auto d = describe_backward<convolution_backward_weights>(a);
     memory out(d.diff_weights_desc(), engine_);
-    return {"weight", {"dw"}, &w_, a, convolution_backward_weights(d), {{DNNL_ARG_SRC, filled(x_, "x", d.src_desc())}, {DNNL_ARG_DIFF_DST, filled(y_, "dy", d.diff_dst_desc())}, {DNNL_ARG_DIFF_WEIGHTS, out}}, out};
+    return {"weight", {"dw"}, &w_, d.impl_info_str(), convolution_backward_weights(d), {{DNNL_ARG_SRC, filled(x_, "x", d.src_desc())}, {DNNL_ARG_DIFF_DST, filled(y_, "dy", d.diff_dst_desc())}, {DNNL_ARG_DIFF_WEIGHTS, out}}, out};
   }
 
   std::string folder_;

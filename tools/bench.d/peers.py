@@ -19,6 +19,7 @@ PYTHON = VENV / "bin/python"
 TORCH = "torch==2.13.0"
 PYTHON_PACKAGES = ["numpy", "onnx", "onnxruntime"]
 ONEDNN = "onednn-devel-cpu-gomp==2023.2.0"  # 3.2, the newest that is built for a CPU alone, with GNU's OpenMP
+ONEDNN_DEBIAN = ["libdnnl-dev"]  # 2.6: the last major version with Winograd's convolution
 TINY_DNN = ["tiny-dnn", "libcereal-dev", "libstb-dev", "libgemmlowp-dev"]  # the last three are what its headers include
 
 
@@ -118,6 +119,7 @@ def tiny_dnn():
 
 
 def onednn():
+    """Programs by the name of the peer."""
     home = BUILD / "onednn"
     if not (home / "installed").exists():
         say(f"pip install {ONEDNN}")
@@ -125,5 +127,12 @@ def onednn():
         run(sys.executable, "-m", "venv", home)
         run(home / "bin/python", "-m", "pip", "install", "--quiet", ONEDNN)
         (home / "installed").touch()
-    return program("onednn", ["g++", "-std=c++17", "-O2", "-Wall", "-Wextra", f"-I{home}/include", f"-L{home}/lib", f"-Wl,-rpath,{home}/lib", "-ldnnl"],
-                   HERE / "onednn.cpp")
+    common = ["g++", "-std=c++17", "-O2", "-Wall", "-Wextra"]
+    source = HERE / "onednn.cpp"
+    found = {"oneDNN 3": program("onednn-3", [*common, f"-I{home}/include", f"-L{home}/lib", f"-Wl,-rpath,{home}/lib", "-ldnnl"], source)}
+    try:
+        debian(ONEDNN_DEBIAN)
+        found["oneDNN 2"] = program("onednn-2", [*common, "-ldnnl"], source)
+    except Missing as e:
+        say(f"Debian's oneDNN is left out: {e}")
+    return found
