@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <string>
 #include <vector>
 
 #include "decisions.h"
@@ -29,12 +30,16 @@ public:
                     FastForward,
                     FastData,
                     FastWeight,
-                    FastFinish };
+                    FastFinish,
+                    Winograd,
+                    WinogradWeight,
+                    WinogradPoints };
   Form form = Form::Elementwise;
   Halide::Func reduce; // the reduction of Contraction, Scatter, PerLane, Outer
   Halide::Func staged; // Outer: the first input with its lanes outermost; FastForward, FastData: all points of a row
   Halide::Func rows;   // FastForward, FastData: whole rows of the result
-  Halide::RDom domain;
+  std::map<std::string, Halide::Func> stages; // by name, of the Winograd forms
+  Halide::RDom domain, outer_domain;
   bool accumulates = false;        // adds to what the output holds
   std::vector<Halide::Func> roots; // small stages computed before the rest
 

@@ -184,6 +184,9 @@ void schedule(KernelContext &k, Func out, const Type &type, const std::vector<co
   case Form::FastData:
   case Form::FastWeight:
   case Form::FastFinish: schedule_fast(k, out, type, nodes, m); break;
+  case Form::Winograd:
+  case Form::WinogradWeight:
+  case Form::WinogradPoints: schedule_winograd(k, out, type, nodes, m); break;
   case Form::Elementwise:
     if (has_lane(type)) {
       if (!k.roots.empty() && type.dims.size() > 1 && !k.accumulates) {

@@ -45,6 +45,9 @@ private:
   std::vector<Candidate> candidates_;
 };
 
+// schedule_winograd.cpp
+void schedule_winograd(KernelContext &context, Halide::Func out, const Type &type, const std::vector<const Node *> &nodes,
+                       const MachineTarget &target);
 // schedule_fast.cpp: the forms of the fast convolution.
 void schedule_fast(KernelContext &context, Halide::Func out, const Type &type, const std::vector<const Node *> &nodes,
                    const MachineTarget &target);

@@ -1,10 +1,13 @@
 // Convolutions of stride one that save enough products take the fast algorithm of layers/conv_fast.cpp, in all their
 // directions: the transformed input and weight of the forward pass serve the gradients too.
 #include <algorithm>
+#include <cmath>
+#include <fmt/format.h>
 #include <map>
 #include <set>
 #include <tuple>
 
+#include "layers/conv_winograd.h"
 #include "layers/op.h"
 #include "layers/toom_cook.h"
 #include "passes/passes.h"
@@ -56,7 +59,7 @@ int64_t row_vectors(const Shape &s, int64_t m) {
 }
 
 // Outputs a tile; 0: the direct method.
-int64_t choose_tile(const Shape &s, bool always, Decisions &decisions) {
+int64_t choose_tile(const Shape &s, double two_dimensional, bool always, Decisions &decisions) {
   if (!always && s.products() * double(s.columns * s.kernel_columns) < double(kLeastWork))
     return 0;
   std::vector<int64_t> tiles;
@@ -67,6 +70,7 @@ int64_t choose_tile(const Shape &s, bool always, Decisions &decisions) {
   };
   if (!always)
     offer(0, "direct", direct_cost(s) / kLeastGain);
+  offer(0, "two-dimensional", two_dimensional);
   for (int64_t m = 2; m + s.kernel_columns - 1 <= kMostPoints; m++)
     if (row_vectors(s, m) <= kMostRow)
       offer(m, "tiles of " + std::to_string(m), fast_cost(s, m));
@@ -75,6 +79,58 @@ int64_t choose_tile(const Shape &s, bool always, Decisions &decisions) {
   const std::string key = "algorithm.conv." + dims_text({s.channels, s.rows, s.columns}) + "." + dims_text({s.inputs, s.input_rows}) + "." +
                           dims_text({s.kernel_rows, s.kernel_columns}) + (s.weight_gradient ? ".dw" : "") + (s.data_gradient ? ".dx" : "");
   return tiles[decisions.take(key, candidates)];
+}
+
+// Two-dimensional tiles: one direction of a convolution.
+
+// Additions of a transform by an a x b matrix of the Toom-Cook construction; opposite points share half of them.
+double additions(int64_t a, int64_t b) { return a * b == 1 ? 0 : 0.55 * double(a * b); }
+
+// In multiply-adds of a vector, for `inputs` channels to `outputs` (of the gradient of the weights: no way back, but two
+// transforms of images).
+double winograd_cost(const WinogradShape &s, double inputs, double outputs, bool weight_gradient) {
+  const double tiles = double(s.rows.tiles * s.columns.tiles);
+  const int64_t pr = s.rows.points(), pc = s.columns.points(), mr = s.rows.tile, mc = s.columns.tile;
+  auto there = [&](int64_t r, int64_t c) { return double(r) * additions(pc, c) + double(pc) * additions(pr, r) + double(r * c + pr * pc); };
+  const double back = double(pr) * additions(mc, pc) + double(mc) * additions(mr, pr) + double(pr * pc + mr * mc);
+  const double products = double(pr * pc) * inputs * outputs;
+  return tiles * (1.1 * products + inputs * there(pr, pc) + outputs * (weight_gradient ? there(mr, mc) : back));
+}
+
+using Pair = std::vector<int64_t>;
+
+// Outputs a tile of the two-dimensional algorithm for one direction; empty: the direct method.
+struct Choice {
+  Pair tile;
+  double cost;
+};
+
+// `of`: the direction, `sizes` of the values it reads: the decision's key.
+Choice choose_winograd(const std::string &of, const std::function<WinogradShape(const Pair &)> &shape_of, int64_t inputs, int64_t outputs, double direct,
+                       bool always, Decisions &decisions) {
+  if (!always && direct < double(kLeastWork))
+    return {{}, direct};
+  std::vector<Pair> tiles;
+  std::vector<Candidate> candidates;
+  if (!always) {
+    tiles.emplace_back();
+    candidates.push_back({"direct", direct / kLeastGain});
+  }
+  for (int64_t rows = 1; rows <= 6; rows++)
+    for (int64_t columns = 1; columns <= 6; columns++) {
+      const WinogradShape s = shape_of({rows, columns});
+      if (s.rows.points() > kMostPoints || s.columns.points() > kMostPoints || s.points() == 1)
+        continue;
+      tiles.push_back({rows, columns});
+      candidates.push_back({fmt::format("tiles of {}x{}", rows, columns), winograd_cost(s, double(inputs), double(outputs), of == "weight")});
+    }
+  if (tiles.empty())
+    return {{}, direct};
+  const WinogradShape one = shape_of({1, 1});
+  const std::string key = fmt::format("algorithm.conv.{}.{}x{}.{}x{}.{}x{}.{}x{}", of, inputs, outputs, one.rows.outputs, one.columns.outputs, one.rows.taps,
+                                      one.columns.taps, one.rows.stride, one.columns.stride);
+  const size_t taken = decisions.take(key, candidates);
+  return {tiles[taken], tiles[taken].empty() ? direct : candidates[taken].cost};
 }
 
 // Throws GraphError where a graph that somebody wrote lacks it.
@@ -113,7 +169,11 @@ public:
         weight_gradient(n);
       else if (n.op == "conv_data_gradient")
         data_gradient(n);
-      else if (n.op == "lane_sum")
+      else if (n.op == "lane_sum" && g_[n.inputs[0]].op == "winograd_weight_gradient") {
+        g_[n.inputs[0]].name = n.name;
+        to[v] = n.inputs[0]; // has summed over the lanes already
+        continue;
+      } else if (n.op == "lane_sum")
         finish(n);
       n.type = op_of(n).infer ? op_of(n).infer(g_, n) : n.type;
       to[v] = ValueId(g_.nodes.size());
@@ -150,16 +210,20 @@ private:
   }
 
   void forward(Node &n, const std::vector<ValueId> &was) {
-    if (n.list("stride") != std::vector<int64_t>{1, 1} || n.list("kernel")[1] < 2)
+    if (n.list("stride") != std::vector<int64_t>{1, 1} || n.list("kernel")[1] < 2) {
+      forward_tiles(n);
       return;
+    }
     Chosen c;
     const auto &x = g_[n.inputs[0]].type.dims, &w = g_[n.inputs[1]].type.dims, &y = n.type.dims, &p = n.list("padding");
     const Shape shape = {y[0], y[1], y[2], x[0], x[1] + p[0] + p[1], w[2], w[3], wanted_.count({"conv_weight_gradient", was[0]}) != 0,
                          wanted_.count({"conv_data_gradient", was[1]}) != 0};
-    c.tile = choose_tile(shape, always_, decisions_);
+    c.tile = choose_tile(shape, tiles_cost(n, shape), always_, decisions_);
     c.columns = n.type.dims[2];
-    if (!c.tile)
+    if (!c.tile) {
+      forward_tiles(n);
       return;
+    }
     const Attribute &kernel = attribute(n, "kernel"), &padding = attribute(n, "padding");
     c.input = shared("fast_conv_input", n.inputs[0], {{"kernel", kernel}, {"tile", c.tile}, {"padding", padding}}, ".tiles", n);
     c.weight = shared("fast_conv_weight", n.inputs[1], {{"kernel", kernel}, {"tile", c.tile}, {"flip", attribute(n, "flip")}}, ".points", n);
@@ -171,10 +235,86 @@ private:
     become(n, "fast_conv", inputs, c, {});
   }
 
+  // The two-dimensional algorithm, each direction by itself.
+  Choice best_forward(const Node &n) {
+    const auto &x = g_[n.inputs[0]].type.dims, &y = n.type.dims;
+    const Pair &kernel = n.list("kernel"), &stride = n.list("stride"), &padding = n.list("padding"), outputs = {y[1], y[2]};
+    auto shape_of = [&](const Pair &tile) { return winograd_forward(kernel, stride, padding, tile, outputs); };
+    const double direct = double(n.type.size() * x[0] * kernel[0] * kernel[1]);
+    return choose_winograd("forward", shape_of, x[0] * stride[0] * stride[1], y[0], direct, always_, decisions_);
+  }
+  Choice best_data(const Pair &x, const Pair &y, const Node &n) {
+    const Pair &kernel = n.list("kernel"), &stride = n.list("stride"), &padding = n.list("padding"), image = {x[1], x[2]};
+    auto shape_of = [&](const Pair &tile) { return winograd_data(kernel, stride, padding, tile, image); };
+    const double direct = double(y[0] * y[1] * y[2] * x[0] * kernel[0] * kernel[1]);
+    return choose_winograd("data", shape_of, y[0], x[0] * stride[0] * stride[1], direct, always_, decisions_);
+  }
+  Choice best_weight(const Pair &x, const Pair &y, const Node &n) {
+    const Pair &kernel = n.list("kernel"), &stride = n.list("stride"), &padding = n.list("padding"), outputs = {y[1], y[2]};
+    auto shape_of = [&](const Pair &tile) { return winograd_forward(kernel, stride, padding, tile, outputs); };
+    const double direct = double(y[0] * y[1] * y[2] * x[0] * kernel[0] * kernel[1]);
+    return choose_winograd("weight", shape_of, x[0] * stride[0] * stride[1], y[0], direct, always_, decisions_);
+  }
+  // Of a convolution with the gradients that are wanted of it.
+  double tiles_cost(const Node &n, const Shape &s) {
+    const Pair &x = g_[n.inputs[0]].type.dims, &y = n.type.dims;
+    return best_forward(n).cost + (s.data_gradient ? best_data(x, y, n).cost : 0) + (s.weight_gradient ? best_weight(x, y, n).cost : 0);
+  }
+
+  void forward_tiles(Node &n) {
+    const Pair tile = best_forward(n).tile, outputs = {n.type.dims[1], n.type.dims[2]};
+    if (tile.empty())
+      return;
+    Attributes a = common(n, tile);
+    a["outputs"] = outputs;
+    std::vector<ValueId> inputs = n.inputs;
+    inputs[1] = winograd_weight("winograd_weight", ".points", n, a);
+    n.op = "winograd_conv";
+    n.inputs = std::move(inputs);
+    n.attributes = std::move(a);
+  }
+
+  void data_gradient_tiles(Node &n) { // dy, w
+    const Pair &dy = g_[n.inputs[0]].type.dims, tile = best_data(n.type.dims, dy, n).tile;
+    if (tile.empty())
+      return;
+    Attributes a = common(n, tile);
+    a["image"] = n.list("image");
+    n.inputs[1] = winograd_weight("winograd_data_weight", ".turned", n, a);
+    n.op = "winograd_data_gradient";
+    n.attributes = std::move(a);
+  }
+
+  void weight_gradient_tiles(Node &n) { // dy, x
+    const Pair &dy = g_[n.inputs[0]].type.dims, &x = g_[n.inputs[1]].type.dims, tile = best_weight(x, dy, n).tile;
+    if (tile.empty())
+      return;
+    Attributes a = common(n, tile);
+    a["outputs"] = Pair{dy[1], dy[2]};
+    a["flip"] = attribute(n, "flip");
+    n.op = "winograd_weight_gradient";
+    n.attributes = std::move(a);
+  }
+
+  static Attributes common(const Node &n, const Pair &tile) {
+    return {{"kernel", attribute(n, "kernel")}, {"stride", attribute(n, "stride")}, {"padding", attribute(n, "padding")}, {"tile", tile}};
+  }
+
+  ValueId winograd_weight(const char *op, const char *suffix, const Node &n, Attributes a) {
+    const Pair tile = std::get<Pair>(a.at("tile"));
+    a["flip"] = attribute(n, "flip");
+    for (ValueId v = 0; v < ValueId(g_.nodes.size()); v++)
+      if (g_[v].op == op && g_[v].inputs[0] == n.inputs[1] && g_[v].attributes == a)
+        return v;
+    return g_.add(op, {n.inputs[1]}, a, fmt::format("{}{}{}x{}", g_[n.inputs[1]].name, suffix, tile[0], tile[1]), n.location);
+  }
+
   void weight_gradient(Node &n) { // dy, x
     auto it = by_input_.find({n.inputs[1], n.list("kernel"), n.list("padding")});
-    if (it == by_input_.end() || n.list("stride") != std::vector<int64_t>{1, 1})
+    if (it == by_input_.end() || n.list("stride") != std::vector<int64_t>{1, 1}) {
+      weight_gradient_tiles(n);
       return;
+    }
     const Chosen &c = it->second;
     const ValueId tiles = gradient_tiles(n, c);
     finishes_[ValueId(g_.nodes.size())] = {{"kernel", attribute(n, "kernel")}, {"tile", c.tile}, {"flip", attribute(n, "flip")}};
@@ -183,8 +323,10 @@ private:
 
   void data_gradient(Node &n) { // dy, w
     auto it = by_weight_.find(n.inputs[1]);
-    if (it == by_weight_.end())
+    if (it == by_weight_.end()) {
+      data_gradient_tiles(n);
       return;
+    }
     const ValueId tiles = gradient_tiles(n, it->second);
     become(n, "fast_conv_data_gradient", {tiles, it->second.weight}, it->second, {"padding", "image"});
   }

@@ -1,0 +1,187 @@
+// Schedules of the two-dimensional fast convolution (layers/conv_winograd.cpp). A block of tiles goes through all stages
+// before the next; what lies between them stands in scratch memory, in the second-level cache as long as it fits.
+#include <Halide.h>
+#include <cmath>
+
+#include "codegen/schedule.h"
+#include "layers/conv_winograd.h"
+#include "layers/op.h"
+
+namespace cnnc {
+using namespace Halide;
+
+namespace {
+const Var tx("tx"), ty("ty"), channel("channel"), i("i"), j("j"), e("e"), ox("ox"), oy("oy"), out_channel("out");
+
+// Too large for the stack: a place in the thread's scratch memory.
+void in_scratch(Func f) { f.store_in(MemoryType::Heap); }
+
+// The two stages of a transform of tiles; `inner`: the loop around a tile.
+void transform(Func points, Func half, const WinogradShape &s, const Var &inner) {
+  points.bound(i, 0, int(s.columns.points())).bound(j, 0, int(s.rows.points())).unroll(i).unroll(j);
+  half.compute_at(points, inner).bound_extent(tx, 1).bound_extent(ty, 1).bound(i, 0, int(s.columns.points())).unroll(i).unroll(e);
+  on_stack(half);
+}
+
+struct Tile {
+  int rows = 1, columns = 1;
+};
+
+// Rows times columns accumulators; columns divide `columns`.
+Tile choose_tile(int64_t rows, int64_t columns, int limit) {
+  Tile best;
+  double best_cost = INFINITY;
+  for (int64_t r = 1; r <= rows && r <= limit; r++)
+    for (int64_t c = 1; c <= columns && r * c <= limit; c++) {
+      const double cost = cycles(double(r * c), double(r + c), useful(rows, r));
+      if (columns % c == 0 && cost < best_cost - 1e-9)
+        best_cost = cost, best = {int(r), int(c)};
+    }
+  return best;
+}
+
+void convolution(KernelContext &k, Func out, const Node &n, const std::vector<const Node *> &nodes, const MachineTarget &m) {
+  const WinogradShape s = winograd_shape(n);
+  const WinogradBlock block = winograd_block(s);
+  const bool data = n.has("image");
+  const int sh = data ? int(s.rows.stride) : 1, sw = data ? int(s.columns.stride) : 1;
+  const int64_t outputs = k.type(n, 1).dims[1], inputs = k.type(n, 1).dims[2];
+  int64_t pooled_rows = 1, pooled_columns = 1;
+  for (const Node *other : nodes)
+    if (has_trait(*other, kWindow))
+      pooled_rows = other->list("kernel")[0], pooled_columns = other->list("kernel")[1];
+  const int rows = int(s.rows.tile * sh / pooled_rows), columns = int(s.columns.tile * sw / pooled_columns);
+  Func padded = k.stages["phases"], half = k.stages["half"], V = k.stages["V"], product = k.stages["product"], back = k.stages["back"], tile = k.stages["tile"];
+
+  Var by("by"), bx("bx"), y("y"), x("x"), phase_y("phase_y"), phase_x("phase_x");
+  const TailStrategy guard = TailStrategy::GuardWithIf;
+  out.split(dim(1), by, y, rows * int(block.rows), guard).split(y, ty, y, rows, guard).split(y, oy, phase_y, sh, guard);
+  out.split(dim(2), bx, x, columns * int(block.columns), guard).split(x, tx, x, columns, guard).split(x, ox, phase_x, sw, guard);
+  out.reorder({lane(), ox, oy, phase_x, phase_y, tx, ty, dim(0), bx, by}).vectorize(lane()).unroll(ox).unroll(oy);
+
+  tile.compute_at(out, phase_x).vectorize(lane()).bound(ox, 0, int(s.columns.tile)).bound(oy, 0, int(s.rows.tile));
+  tile.bound_extent(tx, 1).bound_extent(ty, 1).bound_extent(channel, 1).unroll(ox).unroll(oy);
+  on_stack(tile);
+  back.compute_at(out, phase_x).vectorize(lane()).bound(ox, 0, int(s.columns.tile)).bound(j, 0, int(s.rows.points()));
+  back.bound_extent(tx, 1).bound_extent(ty, 1).bound_extent(channel, 1).unroll(ox).unroll(j);
+  on_stack(back);
+
+  // The products of one point after the other: a block of V for a point stays in the first-level cache.
+  Tile t = choose_tile(outputs, block.columns, m.accumulators());
+  Var ti("ti"), ki("ki");
+  product.compute_at(out, bx).vectorize(lane()).bound_extent(tx, int(block.columns)).bound_extent(ty, int(block.rows));
+  product.bound(channel, 0, int(outputs)).bound(i, 0, int(s.columns.points())).bound(j, 0, int(s.rows.points()));
+  product.split(tx, tx, ti, t.columns, guard).split(channel, channel, ki, t.rows, TailStrategy::ShiftInwards);
+  product.reorder(lane(), ti, ki, channel, tx, ty, i, j).unroll(ti).unroll(ki);
+  in_scratch(product);
+  Func sum = k.reduce;
+  sum.compute_at(product, channel).vectorize(lane()).unroll(tx).unroll(channel);
+  on_stack(sum);
+  sum.update().reorder(lane(), tx, channel, k.domain.x, ty, i, j).vectorize(lane()).unroll(tx).unroll(channel);
+
+  V.compute_at(out, bx).vectorize(lane()).bound_extent(tx, int(block.columns)).bound_extent(ty, int(block.rows)).bound(channel, 0, int(inputs));
+  V.reorder(lane(), i, j, tx, ty, channel);
+  transform(V, half, s, tx);
+  half.vectorize(lane()).bound_extent(channel, 1);
+  in_scratch(V);
+  padded.compute_at(V, channel).vectorize(lane());
+  on_stack(padded);
+}
+
+void weight_gradient(KernelContext &k, Func out, const Type &type, const Node &n, const MachineTarget &m) {
+  const WinogradShape s = winograd_shape(n);
+  const WinogradBlock block = winograd_block(s);
+  const bool one_block = block.columns >= s.columns.tiles && block.rows >= s.rows.tiles;
+  const int64_t channels = type.dims[1] * s.phases();
+  auto stage = [&](const char *name) { return k.stages.at(name); };
+  Func padded = stage("phases"), turned = stage("turned"), half = stage("half"), V = stage("V"), D = stage("D"), total = stage("total"), kernel = stage("kernel"), back = stage("back");
+  const int width = k.lanes;
+  const int64_t vectors = (channels + width - 1) / width;
+  Tile t = choose_tile(type.dims[0], vectors, m.accumulators());
+  Var block_k("block_k"), vector("vector"), v("v"), ki("ki"), channel_i("channel_i");
+
+  // The sum of all blocks, then the way back to the kernel, for some output channels at a time.
+  const int64_t most = 16 << 20; // bytes
+  int64_t at_once = type.dims[0];
+  if (one_block)
+    at_once = std::min<int64_t>(at_once, std::max<int64_t>(t.rows, most / (s.points() * vectors * m.vector_bytes) / t.rows * t.rows));
+  auto added = out.update();
+  added.split(dim(0), block_k, dim(0), int(at_once), TailStrategy::GuardWithIf).reorder(dim(3), dim(2), dim(1), dim(0), block_k);
+  kernel.compute_at(out, dim(0)).bound_extent(out_channel, 1);
+  kernel.split(channel, channel, channel_i, width, TailStrategy::RoundUp).vectorize(channel_i);
+  kernel.bound(Var("c"), 0, int(s.columns.taps)).bound(Var("r"), 0, int(s.rows.taps)).reorder(channel_i, Var("c"), Var("r"), channel, out_channel).unroll(Var("c")).unroll(Var("r"));
+  on_stack(kernel);
+  back.compute_at(kernel, channel).vectorize(channel, width).bound(Var("c"), 0, int(s.columns.taps)).bound(j, 0, int(s.rows.points())).unroll(Var("c")).unroll(j);
+  back.bound_extent(out_channel, 1).bound_extent(channel, width);
+  on_stack(back);
+
+  // What is computed past the last channels, to fill the tiles, is not used.
+  total.bound_extent(channel, int(vectors * width)).bound_extent(out_channel, int((at_once + t.rows - 1) / t.rows * t.rows));
+  total.compute_at(out, block_k).bound(i, 0, int(s.columns.points())).bound(j, 0, int(s.rows.points()));
+  total.split(channel, channel, channel_i, width, TailStrategy::RoundUp).vectorize(channel_i);
+  in_scratch(total);
+  auto update = total.update();
+  const TailStrategy guard = TailStrategy::GuardWithIf, up = TailStrategy::RoundUp;
+  update.split(channel, vector, channel_i, width * t.columns, guard).split(channel_i, v, channel_i, width, guard).split(out_channel, out_channel, ki, t.rows, guard);
+  update.reorder({channel_i, v, ki, out_channel, vector, i, j, k.outer_domain.x, k.outer_domain.y}).vectorize(channel_i).unroll(v).unroll(ki);
+  Func sum = k.reduce;
+  sum.compute_at(total, out_channel).bound_extent(channel, width * t.columns).bound_extent(out_channel, t.rows).split(channel, channel, channel_i, width, up).vectorize(channel_i).unroll(channel).unroll(out_channel);
+  on_stack(sum);
+  auto inner = sum.update();
+  inner.split(channel, channel, channel_i, width, guard);
+  inner.reorder({channel_i, channel, out_channel, k.domain[0], k.domain[1], k.domain[2], i, j}).vectorize(channel_i).unroll(channel).unroll(out_channel);
+
+  for (Func f : {V, D}) {
+    if (one_block)
+      f.compute_root();
+    else
+      f.compute_at(total, k.outer_domain.x);
+    f.bound_extent(tx, int(block.columns)).bound_extent(ty, int(block.rows));
+    in_scratch(f);
+  }
+  D.vectorize(lane()).reorder(lane(), i, j, tx, ty, out_channel);
+  transform(D, stage("half_d"), s, tx);
+  stage("half_d").vectorize(lane()).bound_extent(out_channel, 1);
+  stage("phases_dy").compute_at(D, out_channel).vectorize(lane());
+  on_stack(stage("phases_dy"));
+
+  V.split(channel, channel, channel_i, width, up).vectorize(channel_i).reorder(channel_i, i, j, tx, ty, lane(), channel);
+  transform(V, half, s, tx);
+  half.bound_extent(channel, width).vectorize(channel, width).bound_extent(lane(), 1);
+  turned.compute_at(V, channel).vectorize(channel, width);
+  in_scratch(turned);
+  padded.compute_at(V, channel).vectorize(lane());
+  in_scratch(padded);
+}
+
+// Weights at the points: input channels stand in the vector where there are enough.
+void points(KernelContext &k, Func out, const Type &type) {
+  Func half = k.stages["half"];
+  Var inner("inner");
+  out.reorder(dim(2), dim(0), dim(1)).unroll(dim(0));
+  if (type.dims[2] >= k.lanes)
+    out.split(dim(2), dim(2), inner, k.lanes).reorder(inner, dim(0), dim(2), dim(1)).vectorize(inner);
+  else
+    out.reorder(dim(0), dim(2), dim(1));
+  half.compute_at(out, dim(2)).unroll(Var("r")).unroll(i);
+  if (type.dims[2] >= k.lanes)
+    half.bound_extent(dim(2), k.lanes).vectorize(dim(2));
+  on_stack(half);
+}
+} // namespace
+
+void schedule_winograd(KernelContext &k, Func out, const Type &type, const std::vector<const Node *> &nodes, const MachineTarget &m) {
+  const Node *n = nullptr;
+  for (const Node *other : nodes)
+    if (other->has("tile"))
+      n = other;
+  if (!n)
+    throw GraphError{"schedule: no fast convolution in the kernel"};
+  switch (k.form) {
+  case KernelContext::Form::Winograd: convolution(k, out, *n, nodes, m); break;
+  case KernelContext::Form::WinogradWeight: weight_gradient(k, out, type, *n, m); break;
+  default: points(k, out, type);
+  }
+}
+
+} // namespace cnnc

@@ -1,0 +1,48 @@
+// The geometry of the two-dimensional fast convolution along one axis: what its definition, its schedule and the model
+// of its cost agree on.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "graph/graph.h"
+
+namespace cnnc {
+
+// A convolution of stride s is s x s convolutions of stride one, one for each phase of the image: row y*s + phase is row
+// y of that phase's image. The same holds, turned round, for its data gradient.
+struct WinogradAxis {
+  int64_t tile = 1;    // outputs a tile, m
+  int64_t taps = 1;    // of the kernel of one phase
+  int64_t stride = 1;  // phases
+  int64_t outputs = 1; // along the axis: of a forward pass, or of one phase of the data gradient
+  int64_t tiles = 1;
+  int64_t origin = 0; // the input's row that the first element of the first tile is, in phase 0
+  int64_t points() const { return tile + taps - 1; }
+};
+
+struct WinogradShape {
+  WinogradAxis rows, columns;
+  int64_t points() const { return rows.points() * columns.points(); }
+  int64_t phases() const { return rows.stride * columns.stride; }
+};
+
+// Tiles that are taken through all stages together, so that what lies between the stages stays in the caches.
+struct WinogradBlock {
+  int64_t rows = 1, columns = 1;
+};
+WinogradBlock winograd_block(const WinogradShape &s);
+
+// `outputs`: of the convolution. `tile`: outputs a tile; `padding`: top, bottom, left, right.
+WinogradShape winograd_forward(const std::vector<int64_t> &kernel, const std::vector<int64_t> &stride, const std::vector<int64_t> &padding,
+                               const std::vector<int64_t> &tile, const std::vector<int64_t> &outputs);
+// `image`: the gradient's size.
+WinogradShape winograd_data(const std::vector<int64_t> &kernel, const std::vector<int64_t> &stride, const std::vector<int64_t> &padding,
+                            const std::vector<int64_t> &tile, const std::vector<int64_t> &image);
+// The kernel's element that stands at `tap` of the kernel of `phase` for the data gradient; -1: none, or past the end.
+int64_t winograd_data_tap(const WinogradAxis &a, int64_t kernel, int64_t padding, int64_t phase, int64_t tap);
+
+// The same of a node; throws GraphError where an attribute is wrong.
+WinogradShape winograd_shape(const Node &n);
+
+} // namespace cnnc

@@ -1,0 +1,79 @@
+// How a convolution falls into tiles and phases.
+#include <algorithm>
+#include <fmt/format.h>
+
+#include "layers/conv_winograd.h"
+#include "layers/registry.h"
+#include "layers/toom_cook.h"
+
+namespace cnnc {
+
+namespace {
+int64_t up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+WinogradAxis forward_axis(int64_t kernel, int64_t stride, int64_t before, int64_t tile, int64_t outputs) {
+  return {tile, up(kernel, stride), stride, outputs, up(outputs, tile), -before};
+}
+
+// Row a*s + phase of the gradient is the sum over t of dy[a + shift - t] and the kernel's element
+// (t - shift + (phase + before) / s) * s + (phase + before) mod s: `shift` makes all of them start at t >= 0.
+int64_t shift(int64_t stride, int64_t before) { return (stride - 1 + before) / stride; }
+
+WinogradAxis data_axis(int64_t kernel, int64_t stride, int64_t before, int64_t tile, int64_t image) {
+  int64_t taps = 1;
+  for (int64_t phase = 0; phase < stride; phase++) {
+    const int64_t first = (phase + before) % stride;
+    if (first < kernel)
+      taps = std::max(taps, (kernel - 1 - first) / stride + shift(stride, before) - (phase + before) / stride + 1);
+  }
+  const int64_t outputs = up(image, stride);
+  return {tile, taps, stride, outputs, up(outputs, tile), shift(stride, before) - (taps - 1)};
+}
+} // namespace
+
+WinogradBlock winograd_block(const WinogradShape &s) {
+  constexpr int64_t kMostTiles = 8;
+  WinogradBlock b;
+  b.columns = up(s.columns.tiles, up(s.columns.tiles, kMostTiles));
+  b.rows = std::min(s.rows.tiles, std::max<int64_t>(1, kMostTiles / b.columns));
+  return b;
+}
+
+WinogradShape winograd_forward(const std::vector<int64_t> &kernel, const std::vector<int64_t> &stride, const std::vector<int64_t> &padding,
+                               const std::vector<int64_t> &tile, const std::vector<int64_t> &outputs) {
+  return {forward_axis(kernel[0], stride[0], padding[0], tile[0], outputs[0]), forward_axis(kernel[1], stride[1], padding[2], tile[1], outputs[1])};
+}
+
+WinogradShape winograd_data(const std::vector<int64_t> &kernel, const std::vector<int64_t> &stride, const std::vector<int64_t> &padding,
+                            const std::vector<int64_t> &tile, const std::vector<int64_t> &image) {
+  return {data_axis(kernel[0], stride[0], padding[0], tile[0], image[0]), data_axis(kernel[1], stride[1], padding[2], tile[1], image[1])};
+}
+
+int64_t winograd_data_tap(const WinogradAxis &a, int64_t kernel, int64_t padding, int64_t phase, int64_t tap) {
+  const int64_t t = a.taps - 1 - tap; // turned: a correlation
+  const int64_t r = (t - shift(a.stride, padding) + (phase + padding) / a.stride) * a.stride + (phase + padding) % a.stride;
+  return r >= 0 && r < kernel ? r : -1;
+}
+
+WinogradShape winograd_shape(const Node &n) {
+  auto numbers = [&](const char *key, size_t length, int64_t least) -> const std::vector<int64_t> & {
+    const auto &list = n.list(key);
+    bool fits = list.size() == length;
+    for (int64_t v : list)
+      fits = fits && v >= least && v <= (1 << 24);
+    if (!fits)
+      throw GraphError{fmt::format("{}: '{}' has to be {} numbers of {} or more", n.op, key, length, least)};
+    return list;
+  };
+  const auto &kernel = numbers("kernel", 2, 1), &stride = numbers("stride", 2, 1), &padding = numbers("padding", 4, 0), &tile = numbers("tile", 2, 1);
+  WinogradShape s;
+  if (n.has("image")) // of the data gradient
+    s = winograd_data(kernel, stride, padding, tile, numbers("image", 2, 1));
+  else
+    s = winograd_forward(kernel, stride, padding, tile, numbers("outputs", 2, 1));
+  if (s.rows.points() > kMostPoints || s.columns.points() > kMostPoints)
+    throw GraphError{fmt::format("{}: tiles of at most {} points along an axis", n.op, kMostPoints)};
+  return s;
+}
+
+} // namespace cnnc
