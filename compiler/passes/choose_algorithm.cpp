@@ -31,10 +31,6 @@ struct Shape {
   double products() const { return double(channels * rows * inputs * kernel_rows); } // for each point of a row
 };
 
-double direct_cost(const Shape &s) {
-  return s.products() * double(s.columns * s.kernel_columns) * (1 + s.weight_gradient + s.data_gradient);
-}
-
 double fast_cost(const Shape &s, int64_t m) {
   const double points = double(m + s.kernel_columns - 1), tiles = double((s.columns + m - 1) / m);
   const double input = double(s.inputs * s.input_rows), output = double(s.channels * s.rows);
@@ -59,7 +55,7 @@ int64_t row_vectors(const Shape &s, int64_t m) {
 }
 
 // Outputs a tile; 0: the direct method.
-int64_t choose_tile(const Shape &s, double two_dimensional, bool always, Decisions &decisions) {
+int64_t choose_tile(const Shape &s, double by_direction, bool always, Decisions &decisions) {
   if (!always && s.products() * double(s.columns * s.kernel_columns) < double(kLeastWork))
     return 0;
   std::vector<int64_t> tiles;
@@ -68,14 +64,10 @@ int64_t choose_tile(const Shape &s, double two_dimensional, bool always, Decisio
     tiles.push_back(tile);
     candidates.push_back({label, cost});
   };
-  if (!always)
-    offer(0, "direct", direct_cost(s) / kLeastGain);
-  offer(0, "two-dimensional", two_dimensional);
+  offer(0, "each direction by itself", by_direction);
   for (int64_t m = 2; m + s.kernel_columns - 1 <= kMostPoints; m++)
     if (row_vectors(s, m) <= kMostRow)
       offer(m, "tiles of " + std::to_string(m), fast_cost(s, m));
-  if (tiles.empty())
-    return 0;
   const std::string key = "algorithm.conv." + dims_text({s.channels, s.rows, s.columns}) + "." + dims_text({s.inputs, s.input_rows}) + "." +
                           dims_text({s.kernel_rows, s.kernel_columns}) + (s.weight_gradient ? ".dw" : "") + (s.data_gradient ? ".dx" : "");
   return tiles[decisions.take(key, candidates)];
@@ -109,7 +101,7 @@ struct Choice {
 Choice choose_winograd(const std::string &of, const std::function<WinogradShape(const Pair &)> &shape_of, int64_t inputs, int64_t outputs, double direct,
                        bool always, Decisions &decisions) {
   if (!always && direct < double(kLeastWork))
-    return {{}, direct};
+    return {{}, direct / kLeastGain};
   std::vector<Pair> tiles;
   std::vector<Candidate> candidates;
   if (!always) {
@@ -125,12 +117,12 @@ Choice choose_winograd(const std::string &of, const std::function<WinogradShape(
       candidates.push_back({fmt::format("tiles of {}x{}", rows, columns), winograd_cost(s, double(inputs), double(outputs), of == "weight")});
     }
   if (tiles.empty())
-    return {{}, direct};
+    return {{}, direct / kLeastGain};
   const WinogradShape one = shape_of({1, 1});
   const std::string key = fmt::format("algorithm.conv.{}.{}x{}.{}x{}.{}x{}.{}x{}", of, inputs, outputs, one.rows.outputs, one.columns.outputs, one.rows.taps,
                                       one.columns.taps, one.rows.stride, one.columns.stride);
   const size_t taken = decisions.take(key, candidates);
-  return {tiles[taken], tiles[taken].empty() ? direct : candidates[taken].cost};
+  return {tiles[taken], candidates[taken].cost};
 }
 
 // Throws GraphError where a graph that somebody wrote lacks it.
