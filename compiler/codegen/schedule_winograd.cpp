@@ -11,7 +11,7 @@ namespace cnnc {
 using namespace Halide;
 
 namespace {
-const Var tx("tx"), ty("ty"), channel("channel"), i("i"), j("j"), e("e"), ox("ox"), oy("oy"), out_channel("out");
+const Var tx("tx"), ty("ty"), channel("channel"), i("i"), j("j"), e("e"), ox("ox"), oy("oy"), phase("phase"), out_channel("out");
 
 // Too large for the stack: a place in the thread's scratch memory.
 void in_scratch(Func f) { f.store_in(MemoryType::Heap); }
@@ -59,10 +59,10 @@ void convolution(KernelContext &k, Func out, const Node &n, const std::vector<co
   out.split(dim(2), bx, x, columns * int(block.columns), guard).split(x, tx, x, columns, guard).split(x, ox, phase_x, sw, guard);
   out.reorder({lane(), ox, oy, phase_x, phase_y, tx, ty, dim(0), bx, by}).vectorize(lane()).unroll(ox).unroll(oy);
 
-  tile.compute_at(out, phase_x).vectorize(lane()).bound(ox, 0, int(s.columns.tile)).bound(oy, 0, int(s.rows.tile));
-  tile.bound_extent(tx, 1).bound_extent(ty, 1).bound_extent(channel, 1).unroll(ox).unroll(oy);
+  tile.compute_at(out, tx).vectorize(lane()).bound(phase, 0, sh * sw).bound(ox, 0, int(s.columns.tile)).bound(oy, 0, int(s.rows.tile));
+  tile.bound_extent(tx, 1).bound_extent(ty, 1).bound_extent(channel, 1).reorder(lane(), ox, oy, phase).unroll(ox).unroll(oy);
   on_stack(tile);
-  back.compute_at(out, phase_x).vectorize(lane()).bound(ox, 0, int(s.columns.tile)).bound(j, 0, int(s.rows.points()));
+  back.compute_at(tile, phase).vectorize(lane()).bound_extent(phase, 1).bound(ox, 0, int(s.columns.tile)).bound(j, 0, int(s.rows.points()));
   back.bound_extent(tx, 1).bound_extent(ty, 1).bound_extent(channel, 1).unroll(ox).unroll(j);
   on_stack(back);
 

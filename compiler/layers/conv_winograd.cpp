@@ -149,10 +149,11 @@ void define_data_weight(KernelContext &k, const Node &n) {
   });
 }
 
-// The products at each point and the way back to tiles. Returns tile(lane, x in the tile, y in it, tx, ty, output channel).
-Func products(KernelContext &k, Func x, const std::vector<int64_t> &image, Func U, const WinogradShape &s) {
+// The products at each point and the way back to tiles. U has `channels` for each phase of the result. Returns
+// tile(lane, x in the tile, y in it, phase, tx, ty, channel).
+Func products(KernelContext &k, Func x, const std::vector<int64_t> &image, Func U, const WinogradShape &s, int channels) {
   const Matrices m = matrices(s);
-  Var lane("lane"), tx("tx"), ty("ty"), channel("channel"), i("i"), j("j"), ox("ox"), oy("oy");
+  Var lane("lane"), tx("tx"), ty("ty"), channel("channel"), i("i"), j("j"), ox("ox"), oy("oy"), phase("phase");
   Func half, padded = phases(k, x, image, s);
   Func V = tile_points(k, padded, {lane}, {channel}, m.rows.input, m.columns.input, int(s.rows.tile), int(s.columns.tile), half, "V");
   RDom d(0, int(image[0] * s.phases()), "channels");
@@ -164,11 +165,11 @@ Func products(KernelContext &k, Func x, const std::vector<int64_t> &image, Func 
   product(at) = sum(at);
   Exprs z, rows;
   for (int p = 0; p < n; p++)
-    z.push_back(product(lane, tx, ty, channel, p, j));
-  back(lane, ox, tx, ty, channel, j) = mux(ox, from_points(k, m.columns.output, z));
+    z.push_back(product(lane, tx, ty, phase * channels + channel, p, j));
+  back(lane, ox, phase, tx, ty, channel, j) = mux(ox, from_points(k, m.columns.output, z));
   for (int p = 0; p < int(s.rows.points()); p++)
-    rows.push_back(back(lane, ox, tx, ty, channel, p));
-  tile(lane, ox, oy, tx, ty, channel) = mux(oy, from_points(k, m.rows.output, rows));
+    rows.push_back(back(lane, ox, phase, tx, ty, channel, p));
+  tile(lane, ox, oy, phase, tx, ty, channel) = mux(oy, from_points(k, m.rows.output, rows));
   k.form = KernelContext::Form::Winograd;
   k.stages = {{"phases", padded}, {"half", half}, {"V", V}, {"product", product}, {"back", back}, {"tile", tile}};
   k.reduce = sum;
@@ -180,10 +181,10 @@ Func products(KernelContext &k, Func x, const std::vector<int64_t> &image, Func 
 void define_forward(KernelContext &k, const Node &n) {
   auto v = k.vars(n.type); // lane, q, p, k
   const WinogradShape s = winograd_shape(n);
-  Func tile = products(k, k.in(n, 0), k.type(n, 0).dims, k.in(n, 1), s);
+  Func tile = products(k, k.in(n, 0), k.type(n, 0).dims, k.in(n, 1), s, int(n.type.dims[0]));
   const int mh = int(s.rows.tile), mw = int(s.columns.tile);
   Func y("conv");
-  Expr value = tile(v[0], v[1] % mw, v[2] % mh, v[1] / mw, v[2] / mh, v[3]);
+  Expr value = tile(v[0], v[1] % mw, v[2] % mh, 0, v[1] / mw, v[2] / mh, v[3]);
   y(v) = n.inputs.size() == 3 ? k.in(n, 2)(v[3]) + value : value;
   k.result(n, y);
 }
@@ -192,13 +193,13 @@ void define_forward(KernelContext &k, const Node &n) {
 void define_data_gradient(KernelContext &k, const Node &n) {
   auto v = k.vars(n.type); // lane, w, h, c
   WinogradShape s = winograd_shape(n);
-  const int mh = int(s.rows.tile), mw = int(s.columns.tile), sh = int(s.rows.stride), sw = int(s.columns.stride), channels = int(n.type.dims[0]);
+  const int mh = int(s.rows.tile), mw = int(s.columns.tile), sh = int(s.rows.stride), sw = int(s.columns.stride);
   WinogradShape of_dy = s; // which has one phase
   of_dy.rows.stride = of_dy.columns.stride = 1;
-  Func tile = products(k, k.in(n, 0), k.type(n, 0).dims, k.in(n, 1), of_dy);
+  Func tile = products(k, k.in(n, 0), k.type(n, 0).dims, k.in(n, 1), of_dy, int(n.type.dims[0]));
   Func dx("dx");
-  Expr h = v[2] / sh, w = v[1] / sw, channel = s.phases() == 1 ? Expr(v[3]) : ((v[2] % sh) * sw + v[1] % sw) * channels + v[3];
-  dx(v) = tile(v[0], w % mw, h % mh, w / mw, h / mh, channel);
+  Expr h = v[2] / sh, w = v[1] / sw;
+  dx(v) = tile(v[0], w % mw, h % mh, (v[2] % sh) * sw + v[1] % sw, w / mw, h / mh, v[3]);
   k.result(n, dx);
 }
 
