@@ -11,15 +11,17 @@ namespace cnnc {
 using namespace Halide;
 
 namespace {
-const Var tx("tx"), ty("ty"), channel("channel"), i("i"), j("j"), e("e"), ox("ox"), oy("oy"), phase("phase"), out_channel("out");
+const Var tx("tx"), ty("ty"), channel("channel"), i("i"), j("j"), e("e"), ox("ox"), oy("oy"), phase("phase"), out_channel("out"), q("q"), channel_block("block");
+
+constexpr int64_t kProductBytes = 256 << 10;
 
 // Too large for the stack: a place in the thread's scratch memory.
 void in_scratch(Func f) { f.store_in(MemoryType::Heap); }
 
-// The two stages of a transform of tiles; `inner`: the loop around a tile.
+// The two stages of a transform of tiles, row by row and column by column; `inner`: the loop around a tile.
 void transform(Func points, Func half, const WinogradShape &s, const Var &inner) {
-  points.bound(i, 0, int(s.columns.points())).bound(j, 0, int(s.rows.points())).unroll(i).unroll(j);
-  half.compute_at(points, inner).bound_extent(tx, 1).bound_extent(ty, 1).bound(i, 0, int(s.columns.points())).unroll(i).unroll(e);
+  points.bound(i, 0, int(s.columns.points())).bound(j, 0, int(s.rows.points())).unroll(j);
+  half.compute_at(points, inner).bound_extent(tx, 1).bound_extent(ty, 1).bound(i, 0, int(s.columns.points())).unroll(i);
   on_stack(half);
 }
 
@@ -40,12 +42,16 @@ Tile choose_tile(int64_t rows, int64_t columns, int limit) {
   return best;
 }
 
-void convolution(KernelContext &k, Func out, const Node &n, const std::vector<const Node *> &nodes, const MachineTarget &m) {
+void convolution(KernelContext &k, Func out, const Type &type, const Node &n, const std::vector<const Node *> &nodes, const MachineTarget &m) {
   const WinogradShape s = winograd_shape(n);
-  const WinogradBlock block = winograd_block(s);
+  const WinogradBlock block = winograd_block(s, type.dims[0]);
   const bool data = n.has("image");
   const int sh = data ? int(s.rows.stride) : 1, sw = data ? int(s.columns.stride) : 1;
-  const int64_t outputs = k.type(n, 1).dims[1], inputs = k.type(n, 1).dims[2];
+  const WinogradPacking pack = winograd_packing(s, type.dims[0], k.type(n, 0).dims[0] * (data ? 1 : s.phases()));
+  const int64_t inputs = pack.group * pack.groups;
+  // Blocks of output channels whose products stand in the second-level cache until they have gone back to images.
+  const int64_t block_bytes = s.points() * pack.block * block.rows * block.columns * m.vector_bytes * sh * sw;
+  const int at_once = int(std::clamp<int64_t>(kProductBytes / block_bytes, 1, pack.blocks));
   int64_t pooled_rows = 1, pooled_columns = 1;
   for (const Node *other : nodes)
     if (has_trait(*other, kWindow))
@@ -57,32 +63,37 @@ void convolution(KernelContext &k, Func out, const Node &n, const std::vector<co
   const TailStrategy guard = TailStrategy::GuardWithIf;
   out.split(dim(1), by, y, rows * int(block.rows), guard).split(y, ty, y, rows, guard).split(y, oy, phase_y, sh, guard);
   out.split(dim(2), bx, x, columns * int(block.columns), guard).split(x, tx, x, columns, guard).split(x, ox, phase_x, sw, guard);
-  out.reorder({lane(), ox, oy, phase_x, phase_y, tx, ty, dim(0), bx, by}).vectorize(lane()).unroll(ox).unroll(oy);
+  Var bk("bk");
+  out.split(dim(0), bk, dim(0), at_once * int(pack.block), guard);
+  out.reorder({lane(), ox, oy, phase_x, phase_y, tx, ty, dim(0), bk, bx, by}).vectorize(lane()).unroll(ox);
 
   tile.compute_at(out, tx).vectorize(lane()).bound(phase, 0, sh * sw).bound(ox, 0, int(s.columns.tile)).bound(oy, 0, int(s.rows.tile));
-  tile.bound_extent(tx, 1).bound_extent(ty, 1).bound_extent(channel, 1).reorder(lane(), ox, oy, phase).unroll(ox).unroll(oy);
+  tile.bound_extent(tx, 1).bound_extent(ty, 1).bound_extent(channel, 1).reorder(lane(), oy, ox, phase).unroll(oy);
   on_stack(tile);
   back.compute_at(tile, phase).vectorize(lane()).bound_extent(phase, 1).bound(ox, 0, int(s.columns.tile)).bound(j, 0, int(s.rows.points()));
-  back.bound_extent(tx, 1).bound_extent(ty, 1).bound_extent(channel, 1).unroll(ox).unroll(j);
+  back.bound_extent(tx, 1).bound_extent(ty, 1).bound_extent(channel, 1).reorder(lane(), ox, j).unroll(ox);
   on_stack(back);
 
-  // The products of one point after the other: a block of V for a point stays in the first-level cache.
-  Tile t = choose_tile(outputs, block.columns, m.accumulators());
-  Var ti("ti"), ki("ki");
-  product.compute_at(out, bx).vectorize(lane()).bound_extent(tx, int(block.columns)).bound_extent(ty, int(block.rows));
-  product.bound(channel, 0, int(outputs)).bound(i, 0, int(s.columns.points())).bound(j, 0, int(s.rows.points()));
-  product.split(tx, tx, ti, t.columns, guard).split(channel, channel, ki, t.rows, TailStrategy::ShiftInwards);
-  product.reorder(lane(), ti, ki, channel, tx, ty, i, j).unroll(ti).unroll(ki);
+  // The products of one point after the other.
+  product.compute_at(out, bk).vectorize(lane()).bound_extent(tx, int(block.columns)).bound_extent(ty, int(block.rows)).bound(q, 0, int(pack.block));
+  product.bound_extent(channel_block, at_once).bound(phase, 0, sh * sw).bound(i, 0, int(s.columns.points())).bound(j, 0, int(s.rows.points()));
   in_scratch(product);
   Func sum = k.reduce;
-  sum.compute_at(product, channel).vectorize(lane()).unroll(tx).unroll(channel);
   on_stack(sum);
-  sum.update().reorder(lane(), tx, channel, k.domain.x, ty, i, j).vectorize(lane()).unroll(tx).unroll(channel);
+  if (pack.block * block.rows * block.columns <= m.accumulators()) {
+    product.reorder({lane(), tx, ty, q, channel_block, phase, i, j}).unroll(tx).unroll(ty).unroll(q);
+    sum.compute_at(product, channel_block);
+  } else { // fewer registers: one tile at a time
+    product.reorder({lane(), q, tx, ty, channel_block, phase, i, j}).unroll(q);
+    sum.compute_at(product, tx);
+  }
+  sum.vectorize(lane()).unroll(tx).unroll(ty).unroll(q);
+  sum.update().reorder({lane(), tx, ty, q, k.domain[0], k.domain[1], channel_block, phase, i, j}).vectorize(lane()).unroll(tx).unroll(ty).unroll(q);
 
   V.compute_at(out, bx).vectorize(lane()).bound_extent(tx, int(block.columns)).bound_extent(ty, int(block.rows)).bound(channel, 0, int(inputs));
-  V.reorder(lane(), i, j, tx, ty, channel);
+  V.reorder(lane(), j, i, tx, ty, channel);
   transform(V, half, s, tx);
-  half.vectorize(lane()).bound_extent(channel, 1);
+  half.vectorize(lane()).bound_extent(channel, 1).reorder(lane(), i, e);
   in_scratch(V);
   padded.compute_at(V, channel).vectorize(lane());
   on_stack(padded);
@@ -90,7 +101,7 @@ void convolution(KernelContext &k, Func out, const Node &n, const std::vector<co
 
 void weight_gradient(KernelContext &k, Func out, const Type &type, const Node &n, const MachineTarget &m) {
   const WinogradShape s = winograd_shape(n);
-  const WinogradBlock block = winograd_block(s);
+  const WinogradBlock block = winograd_block(s, type.dims[0]);
   const bool one_block = block.columns >= s.columns.tiles && block.rows >= s.rows.tiles;
   const int64_t channels = type.dims[1] * s.phases();
   auto stage = [&](const char *name) { return k.stages.at(name); };
@@ -109,9 +120,9 @@ void weight_gradient(KernelContext &k, Func out, const Type &type, const Node &n
   added.split(dim(0), block_k, dim(0), int(at_once), TailStrategy::GuardWithIf).reorder(dim(3), dim(2), dim(1), dim(0), block_k);
   kernel.compute_at(out, dim(0)).bound_extent(out_channel, 1);
   kernel.split(channel, channel, channel_i, width, TailStrategy::RoundUp).vectorize(channel_i);
-  kernel.bound(Var("c"), 0, int(s.columns.taps)).bound(Var("r"), 0, int(s.rows.taps)).reorder(channel_i, Var("c"), Var("r"), channel, out_channel).unroll(Var("c")).unroll(Var("r"));
+  kernel.bound(Var("c"), 0, int(s.columns.taps)).bound(Var("r"), 0, int(s.rows.taps)).reorder(channel_i, Var("r"), Var("c"), channel, out_channel).unroll(Var("r"));
   on_stack(kernel);
-  back.compute_at(kernel, channel).vectorize(channel, width).bound(Var("c"), 0, int(s.columns.taps)).bound(j, 0, int(s.rows.points())).unroll(Var("c")).unroll(j);
+  back.compute_at(kernel, channel).vectorize(channel, width).bound(Var("c"), 0, int(s.columns.taps)).bound(j, 0, int(s.rows.points())).reorder(channel, Var("c"), j).unroll(Var("c"));
   back.bound_extent(out_channel, 1).bound_extent(channel, width);
   on_stack(back);
 
@@ -139,33 +150,34 @@ void weight_gradient(KernelContext &k, Func out, const Type &type, const Node &n
     f.bound_extent(tx, int(block.columns)).bound_extent(ty, int(block.rows));
     in_scratch(f);
   }
-  D.vectorize(lane()).reorder(lane(), i, j, tx, ty, out_channel);
+  D.vectorize(lane()).reorder(lane(), j, i, tx, ty, out_channel);
   transform(D, stage("half_d"), s, tx);
-  stage("half_d").vectorize(lane()).bound_extent(out_channel, 1);
+  stage("half_d").vectorize(lane()).bound_extent(out_channel, 1).reorder(lane(), i, e);
   stage("phases_dy").compute_at(D, out_channel).vectorize(lane());
   on_stack(stage("phases_dy"));
 
-  V.split(channel, channel, channel_i, width, up).vectorize(channel_i).reorder(channel_i, i, j, tx, ty, lane(), channel);
+  V.split(channel, channel, channel_i, width, up).vectorize(channel_i).reorder(channel_i, j, i, tx, ty, lane(), channel);
   transform(V, half, s, tx);
-  half.bound_extent(channel, width).vectorize(channel, width).bound_extent(lane(), 1);
+  half.bound_extent(channel, width).vectorize(channel, width).bound_extent(lane(), 1).reorder(channel, i, e);
   turned.compute_at(V, channel).vectorize(channel, width);
   in_scratch(turned);
   padded.compute_at(V, channel).vectorize(lane());
   in_scratch(padded);
 }
 
-// Weights at the points: input channels stand in the vector where there are enough.
-void points(KernelContext &k, Func out, const Type &type) {
+// Weights at the points: input channels stand in the vector where they fill one.
+void points(KernelContext &k, Func out, const Node &n) {
   Func half = k.stages["half"];
-  Var inner("inner");
-  out.reorder(dim(2), dim(0), dim(1)).unroll(dim(0));
-  if (type.dims[2] >= k.lanes)
-    out.split(dim(2), dim(2), inner, k.lanes).reorder(inner, dim(0), dim(2), dim(1)).vectorize(inner);
-  else
-    out.reorder(dim(0), dim(2), dim(1));
-  half.compute_at(out, dim(2)).unroll(Var("r")).unroll(i);
-  if (type.dims[2] >= k.lanes)
-    half.bound_extent(dim(2), k.lanes).vectorize(dim(2));
+  Var input("input"), output("output");
+  const int64_t channels = k.type(n, 0).dims[n.has("image") ? 1 : 0], inputs = k.type(n, 0).dims[n.has("image") ? 0 : 1];
+  const WinogradShape s = winograd_shape(n);
+  const WinogradPacking p = winograd_packing(s, channels, inputs * (n.has("image") ? 1 : s.phases()));
+  out.split(dim(3), output, input, int(p.group)).reorder({dim(0), input, output, dim(2), dim(1)}).unroll(dim(0));
+  if (p.group % k.lanes == 0)
+    out.vectorize(input, k.lanes);
+  half.compute_at(out, p.group % k.lanes == 0 ? output : input).unroll(Var("r")).unroll(i);
+  if (p.group % k.lanes == 0)
+    half.vectorize(dim(3), k.lanes);
   on_stack(half);
 }
 } // namespace
@@ -178,9 +190,9 @@ void schedule_winograd(KernelContext &k, Func out, const Type &type, const std::
   if (!n)
     throw GraphError{"schedule: no fast convolution in the kernel"};
   switch (k.form) {
-  case KernelContext::Form::Winograd: convolution(k, out, *n, nodes, m); break;
+  case KernelContext::Form::Winograd: convolution(k, out, type, *n, nodes, m); break;
   case KernelContext::Form::WinogradWeight: weight_gradient(k, out, type, *n, m); break;
-  default: points(k, out, type);
+  default: points(k, out, *n);
   }
 }
 

@@ -24,7 +24,7 @@ private:
   Stmt visit(const Allocate *op) override {
     const int32_t constant = op->constant_allocation_size();
     const bool small = constant > 0 && int64_t(constant) * op->type.bytes() <= kLargestOnStack;
-    if (op->memory_type != Halide::MemoryType::Heap && (op->memory_type != Halide::MemoryType::Auto || small))
+    if (op->memory_type != Halide::MemoryType::Heap && small)
       return IRMutator::visit(op);
     int64_t size = op->type.bytes();
     for (const Halide::Expr &e : op->extents) {

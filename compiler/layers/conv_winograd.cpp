@@ -26,6 +26,12 @@ Matrices matrices(const WinogradShape &s) {
   return {toom_cook(int(s.rows.tile), int(s.rows.taps)), toom_cook(int(s.columns.tile), int(s.columns.taps))};
 }
 
+// What has no phases: the result of a forward pass, the gradient that a backward pass reads.
+WinogradShape one_phase(WinogradShape s) {
+  s.rows.stride = s.columns.stride = 1;
+  return s;
+}
+
 // phase[channel', y, x]: an image's phases as channels, zero outside it. Channel' is phase * channels + channel.
 // x: [C,H,W] by lane
 Func phases(KernelContext &k, Func x, const std::vector<int64_t> &image, const WinogradShape &s) {
@@ -41,7 +47,9 @@ Func phases(KernelContext &k, Func x, const std::vector<int64_t> &image, const W
   y += int(s.rows.origin);
   z += int(s.columns.origin);
   Func f("phases");
-  f(lane, column, row, channel) = select(y >= 0 && y < h && z >= 0 && z < w, x(lane, clamp(z, 0, w - 1), clamp(y, 0, h - 1), c), k.constant(0));
+  // `likely`: the loop over the columns is cut where the image begins and ends.
+  Expr value = x(lane, clamp(likely(z), 0, w - 1), clamp(y, 0, h - 1), c);
+  f(lane, column, row, channel) = select(y < 0 || y >= h || z < 0 || z >= w, k.constant(0), likely(value));
   return f;
 }
 
@@ -78,32 +86,37 @@ Func tile_points(KernelContext &k, Func f, const std::vector<Var> &first, const 
   return points;
 }
 
-// U[j*n+i, k, channel] of the kernels tap(k, channel, row, column)
-void define_weight_points(KernelContext &k, const Node &n, const WinogradShape &s, const std::function<Expr(Expr k, Expr channel, int row, int column)> &tap) {
-  auto v = k.vars(n.type); // channel, k, point
+// U[j*n+i, phase and output, input], packed, of the kernels tap(phase, output, input, row, column)
+using Tap = std::function<Expr(Expr phase, Expr output, Expr input, int row, int column)>;
+void define_weight_points(KernelContext &k, const Node &n, const WinogradShape &s, int64_t channels, int64_t inputs, const Tap &tap) {
+  auto v = k.vars(n.type); // output and input, group, phase and block, point
+  const WinogradPacking p = winograd_packing(s, channels, inputs);
+  const int group = int(p.group), blocks = int(p.blocks);
+  Expr phase = v[2] / blocks, output = min(v[2] % blocks * int(p.block) + v[0] / group, int(channels) - 1), input = v[1] * group + v[0] % group;
   const Matrices m = matrices(s);
   Var r("r"), i("i");
   Exprs rows;
   for (int row = 0; row < int(s.rows.taps); row++) {
     Exprs x;
     for (int column = 0; column < int(s.columns.taps); column++)
-      x.push_back(tap(v[1], v[0], row, column));
+      x.push_back(inputs == p.groups * group ? tap(phase, output, input, row, column)
+                                             : select(input < int(inputs), tap(phase, output, min(input, int(inputs) - 1), row, column), k.constant(0)));
     rows.push_back(mux(i, to_points(k, m.columns.weight, x)));
   }
   Func half("half"), out("points");
-  half(v[0], v[1], r, i) = mux(r, rows);
+  half(v[0], v[1], v[2], r, i) = mux(r, rows);
   Exprs all;
   std::vector<Exprs> columns;
   for (int column = 0; column < int(s.columns.points()); column++) {
     Exprs x;
     for (int row = 0; row < int(s.rows.taps); row++)
-      x.push_back(half(v[0], v[1], row, column));
+      x.push_back(half(v[0], v[1], v[2], row, column));
     columns.push_back(to_points(k, m.rows.weight, x));
   }
   for (int row = 0; row < int(s.rows.points()); row++)
     for (int column = 0; column < int(s.columns.points()); column++)
       all.push_back(columns[size_t(column)][size_t(row)]);
-  out(v) = mux(v[2], all);
+  out(v) = mux(v[3], all);
   k.form = KernelContext::Form::WinogradPoints;
   k.stages["half"] = half;
   k.result(n, out);
@@ -120,7 +133,7 @@ void define_weight(KernelContext &k, const Node &n) {
   const auto &size = n.list("kernel");
   const int channels = int(k.type(n, 0).dims[1]), sh = int(s.rows.stride), sw = int(s.columns.stride);
   Func w = k.in(n, 0);
-  define_weight_points(k, n, s, [&](Expr out, Expr channel, int row, int column) -> Expr {
+  define_weight_points(k, n, one_phase(s), k.type(n, 0).dims[0], channels * s.phases(), [&](Expr, Expr out, Expr channel, int row, int column) -> Expr {
     if (s.phases() == 1)
       return element(n, w, out, channel, row, column);
     Expr phase = channel / channels, r = row * sh + phase / sw, c = column * sw + phase % sw;
@@ -139,33 +152,32 @@ void define_data_weight(KernelContext &k, const Node &n) {
       of_phase.push_back(int(winograd_data_tap(a, kernel, padding, phase, tap)));
     return of_phase;
   };
-  define_weight_points(k, n, s, [&](Expr out, Expr channel, int row, int column) -> Expr {
+  define_weight_points(k, n, s, channels, k.type(n, 0).dims[0], [&](Expr phase, Expr out, Expr channel, int row, int column) -> Expr {
     Exprs rows = taps(s.rows, size[0], p[0], row), columns = taps(s.columns, size[1], p[2], column);
     if (s.phases() == 1)
       return element(n, w, channel, out, rows[0], columns[0]);
-    Expr phase = out / channels;
     Expr r = sw == int(s.phases()) ? rows[0] : mux(phase / sw, rows), c = sw == 1 ? columns[0] : mux(phase % sw, columns);
-    return select(r >= 0 && c >= 0, element(n, w, channel, out % channels, max(r, 0), max(c, 0)), k.constant(0));
+    return select(r >= 0 && c >= 0, element(n, w, channel, out, max(r, 0), max(c, 0)), k.constant(0));
   });
 }
 
-// The products at each point and the way back to tiles. U has `channels` for each phase of the result. Returns
+// The products at each point and the way back to tiles: `channels` for each of the result's phases. Returns
 // tile(lane, x in the tile, y in it, phase, tx, ty, channel).
-Func products(KernelContext &k, Func x, const std::vector<int64_t> &image, Func U, const WinogradShape &s, int channels) {
+Func products(KernelContext &k, Func x, const std::vector<int64_t> &image, Func U, const WinogradShape &s, const WinogradPacking &pack) {
   const Matrices m = matrices(s);
-  Var lane("lane"), tx("tx"), ty("ty"), channel("channel"), i("i"), j("j"), ox("ox"), oy("oy"), phase("phase");
+  Var lane("lane"), tx("tx"), ty("ty"), channel("channel"), i("i"), j("j"), ox("ox"), oy("oy"), phase("phase"), q("q"), block("block");
   Func half, padded = phases(k, x, image, s);
   Func V = tile_points(k, padded, {lane}, {channel}, m.rows.input, m.columns.input, int(s.rows.tile), int(s.columns.tile), half, "V");
-  RDom d(0, int(image[0] * s.phases()), "channels");
+  RDom d(0, int(pack.group), 0, int(pack.groups), "channels");
   Func sum("sum"), product("product"), back("back"), tile("tile");
   const int n = int(s.columns.points());
-  std::vector<Var> at = {lane, tx, ty, channel, i, j};
+  std::vector<Var> at = {lane, tx, ty, q, block, phase, i, j};
   sum(at) = k.constant(0);
-  sum(at) += V(lane, tx, ty, d.x, i, j) * U(d.x, channel, i + n * j);
+  sum(at) += V(lane, tx, ty, d.y * int(pack.group) + d.x, i, j) * U(q * int(pack.group) + d.x, d.y, phase * int(pack.blocks) + block, i + n * j);
   product(at) = sum(at);
   Exprs z, rows;
   for (int p = 0; p < n; p++)
-    z.push_back(product(lane, tx, ty, phase * channels + channel, p, j));
+    z.push_back(product(lane, tx, ty, channel % int(pack.block), channel / int(pack.block), phase, p, j));
   back(lane, ox, phase, tx, ty, channel, j) = mux(ox, from_points(k, m.columns.output, z));
   for (int p = 0; p < int(s.rows.points()); p++)
     rows.push_back(back(lane, ox, phase, tx, ty, channel, p));
@@ -181,7 +193,7 @@ Func products(KernelContext &k, Func x, const std::vector<int64_t> &image, Func 
 void define_forward(KernelContext &k, const Node &n) {
   auto v = k.vars(n.type); // lane, q, p, k
   const WinogradShape s = winograd_shape(n);
-  Func tile = products(k, k.in(n, 0), k.type(n, 0).dims, k.in(n, 1), s, int(n.type.dims[0]));
+  Func tile = products(k, k.in(n, 0), k.type(n, 0).dims, k.in(n, 1), s, winograd_packing(one_phase(s), n.type.dims[0], k.type(n, 0).dims[0] * s.phases()));
   const int mh = int(s.rows.tile), mw = int(s.columns.tile);
   Func y("conv");
   Expr value = tile(v[0], v[1] % mw, v[2] % mh, 0, v[1] / mw, v[2] / mh, v[3]);
@@ -194,9 +206,7 @@ void define_data_gradient(KernelContext &k, const Node &n) {
   auto v = k.vars(n.type); // lane, w, h, c
   WinogradShape s = winograd_shape(n);
   const int mh = int(s.rows.tile), mw = int(s.columns.tile), sh = int(s.rows.stride), sw = int(s.columns.stride);
-  WinogradShape of_dy = s; // which has one phase
-  of_dy.rows.stride = of_dy.columns.stride = 1;
-  Func tile = products(k, k.in(n, 0), k.type(n, 0).dims, k.in(n, 1), of_dy, int(n.type.dims[0]));
+  Func tile = products(k, k.in(n, 0), k.type(n, 0).dims, k.in(n, 1), one_phase(s), winograd_packing(s, n.type.dims[0], k.type(n, 0).dims[0]));
   Func dx("dx");
   Expr h = v[2] / sh, w = v[1] / sw;
   dx(v) = tile(v[0], w % mw, h % mh, (v[2] % sh) * sw + v[1] % sw, w / mw, h / mh, v[3]);
@@ -215,13 +225,12 @@ void define_weight_gradient(KernelContext &k, const Node &n) {
   Func padded = phases(k, k.in(n, 1), image, s), turned("turned"), half, half_d;
   turned(channel, lane, column, row) = padded(lane, column, row, channel);
   Func V = tile_points(k, turned, {channel, lane}, {}, m.rows.input, m.columns.input, int(s.rows.tile), int(s.columns.tile), half, "V");
-  WinogradShape of_dy = s;
-  of_dy.rows.stride = of_dy.columns.stride = 1;
+  WinogradShape of_dy = one_phase(s);
   of_dy.rows.origin = of_dy.columns.origin = 0;
   Func padded_dy = phases(k, k.in(n, 0), dy, of_dy);
   Func D = tile_points(k, padded_dy, {lane}, {out}, transposed(m.rows.output), transposed(m.columns.output), int(s.rows.tile), int(s.columns.tile), half_d, "D");
   // The blocks of tiles, and the tiles and lanes of a block.
-  const WinogradBlock block = winograd_block(s);
+  const WinogradBlock block = winograd_block(s, dy[0]);
   RDom b(0, int((s.columns.tiles + block.columns - 1) / block.columns), 0, int((s.rows.tiles + block.rows - 1) / block.rows), "blocks");
   RDom t(0, k.lanes, 0, int(block.columns), 0, int(block.rows), "examples");
   Var bx("bx"), by("by");
@@ -252,6 +261,10 @@ void define_weight_gradient(KernelContext &k, const Node &n) {
   k.result(n, dw);
 }
 
+Type packed(int64_t points, int64_t phases, const WinogradPacking &p) {
+  return {Kind::Parameter, {points, phases * p.blocks, p.groups, p.block * p.group}};
+}
+
 void expect(bool holds, const Node &n, const char *what) {
   if (!holds)
     throw GraphError{fmt::format("{}: expected {}", n.op, what)};
@@ -280,27 +293,29 @@ void register_conv_winograd(Registry &r) {
   add("winograd_weight", kAlone | kPrepare, 1, [=](const Graph &g, const Node &n) {
         const auto w = type_of(g, n, 0, 4);
         const WinogradShape s = winograd_shape(n);
-        return Type{Kind::Parameter, {s.points(), w[0], w[1] * s.phases()}}; }, define_weight);
+        return packed(s.points(), 1, winograd_packing(one_phase(s), w[0], w[1] * s.phases())); }, define_weight);
   // w [K,C,R,S] -> [N,phases C,K]
   add("winograd_data_weight", kAlone | kPrepare, 1, [=](const Graph &g, const Node &n) {
         const auto w = type_of(g, n, 0, 4);
         const WinogradShape s = winograd_shape(n);
-        return Type{Kind::Parameter, {s.points(), w[1] * s.phases(), w[0]}}; }, define_data_weight);
+        return packed(s.points(), s.phases(), winograd_packing(s, w[1], w[0])); }, define_data_weight);
   // x [C,H,W], U, bias -> [K,P,Q]
   add("winograd_conv", kContraction, 3, [=](const Graph &g, const Node &n) {
-        const auto x = type_of(g, n, 0, 3), u = type_of(g, n, 1, 3);
+        const auto x = type_of(g, n, 0, 3), u = type_of(g, n, 1, 4);
         const WinogradShape s = winograd_shape(n);
-        expect(u[0] == s.points() && u[2] == x[0] * s.phases(), n, "transformed weights that fit");
-        return Type{Kind::Example, {u[1], s.rows.outputs, s.columns.outputs}}; }, define_forward);
+        const int64_t channels = n.integer("channels");
+        expect(Type{Kind::Parameter, u} == packed(s.points(), 1, winograd_packing(one_phase(s), channels, x[0] * s.phases())), n, "transformed weights that fit");
+        return Type{Kind::Example, {channels, s.rows.outputs, s.columns.outputs}}; }, define_forward);
   r.ops.back().macs = [](const Graph &g, const Node &n) {
     return n.type.size() * g[n.inputs[0]].type.dims[0] * n.list("kernel")[0] * n.list("kernel")[1];
   };
   // dy [K,P,Q], U -> [C,H,W]
   add("winograd_data_gradient", kContraction, 2, [=](const Graph &g, const Node &n) {
-        const auto dy = type_of(g, n, 0, 3), u = type_of(g, n, 1, 3);
+        const auto dy = type_of(g, n, 0, 3), u = type_of(g, n, 1, 4);
         const WinogradShape s = winograd_shape(n);
-        expect(u[0] == s.points() && u[2] == dy[0] && u[1] % s.phases() == 0, n, "transformed weights that fit");
-        return Type{Kind::Example, {u[1] / s.phases(), n.list("image")[0], n.list("image")[1]}}; }, define_data_gradient);
+        const int64_t channels = n.integer("channels");
+        expect(Type{Kind::Parameter, u} == packed(s.points(), s.phases(), winograd_packing(s, channels, dy[0])), n, "transformed weights that fit");
+        return Type{Kind::Example, {channels, n.list("image")[0], n.list("image")[1]}}; }, define_data_gradient);
   r.ops.back().no_window = true;
   r.ops.back().macs = [](const Graph &g, const Node &n) {
     return g[n.inputs[0]].type.size() * n.type.dims[0] * n.list("kernel")[0] * n.list("kernel")[1];

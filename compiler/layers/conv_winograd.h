@@ -27,11 +27,23 @@ struct WinogradShape {
   int64_t phases() const { return rows.stride * columns.stride; }
 };
 
-// Tiles that are taken through all stages together, so that what lies between the stages stays in the caches.
+// Tiles that are taken through all stages together, so that what lies between the stages stays in the caches, and output
+// channels whose sums stand in registers beside them.
 struct WinogradBlock {
-  int64_t rows = 1, columns = 1;
+  int64_t rows = 1, columns = 1, channels = 1;
+  double cost = 0; // cycles a product of vectors, what is computed past the edges included
 };
-WinogradBlock winograd_block(const WinogradShape &s);
+// `channels`: of the result, of one phase.
+WinogradBlock winograd_block(const WinogradShape &s, int64_t channels);
+
+// Transformed weights stand in the order in which they are read: [point][phase, block of outputs][group of inputs][output,
+// input], so that a group's weights for a block are whole lines.
+struct WinogradPacking {
+  int64_t block = 1, blocks = 1; // output channels; blocks of each phase
+  int64_t group = 1, groups = 1; // input channels
+};
+// `inputs`: channels that are summed over, with their phases.
+WinogradPacking winograd_packing(const WinogradShape &s, int64_t channels, int64_t inputs);
 
 // `outputs`: of the convolution. `tile`: outputs a tile; `padding`: top, bottom, left, right.
 WinogradShape winograd_forward(const std::vector<int64_t> &kernel, const std::vector<int64_t> &stride, const std::vector<int64_t> &padding,

@@ -1,5 +1,6 @@
 // How a convolution falls into tiles and phases.
 #include <algorithm>
+#include <cmath>
 #include <fmt/format.h>
 
 #include "layers/conv_winograd.h"
@@ -31,12 +32,33 @@ WinogradAxis data_axis(int64_t kernel, int64_t stride, int64_t before, int64_t t
 }
 } // namespace
 
-WinogradBlock winograd_block(const WinogradShape &s) {
-  constexpr int64_t kMostTiles = 8;
-  WinogradBlock b;
-  b.columns = up(s.columns.tiles, up(s.columns.tiles, kMostTiles));
-  b.rows = std::min(s.rows.tiles, std::max<int64_t>(1, kMostTiles / b.columns));
-  return b;
+WinogradBlock winograd_block(const WinogradShape &s, int64_t channels) {
+  constexpr int64_t kSums = 25, kMostTiles = 8; // of 32 registers
+  WinogradBlock best;
+  best.cost = INFINITY;
+  for (int64_t columns = 1; columns <= std::min(kMostTiles, s.columns.tiles); columns++)
+    for (int64_t rows = 1; rows <= (columns == s.columns.tiles ? std::min(s.rows.tiles, kMostTiles / columns) : 1); rows++) {
+      const int64_t tiles = rows * columns, most = std::min<int64_t>({channels, kSums / tiles, 12});
+      for (int64_t block = 1; block <= most; block++) {
+        auto waste = [](int64_t n, int64_t of) { return double(up(n, of) * of) / double(n); };
+        const double steps = std::max({double(tiles * block), double(tiles + block) / 1.5, 10.0}) + 1.5; // cycles of a step of the sum
+        const double cost = steps / double(tiles * block) * waste(s.columns.tiles, columns) * waste(s.rows.tiles, rows) * waste(channels, block);
+        // Each weight is read for every block of tiles.
+        const double reading = 0.15 / double(tiles);
+        if (cost + reading < best.cost - 1e-9)
+          best = {rows, columns, block, cost + reading};
+      }
+    }
+  return best;
+}
+
+WinogradPacking winograd_packing(const WinogradShape &s, int64_t channels, int64_t inputs) {
+  WinogradPacking p;
+  p.block = winograd_block(s, channels).channels;
+  p.blocks = up(channels, p.block);
+  p.groups = up(inputs, 16);
+  p.group = up(inputs, p.groups);
+  return p;
 }
 
 WinogradShape winograd_forward(const std::vector<int64_t> &kernel, const std::vector<int64_t> &stride, const std::vector<int64_t> &padding,

@@ -108,8 +108,8 @@ Choice choose_winograd(const std::string &of, const std::function<WinogradShape(
     tiles.emplace_back();
     candidates.push_back({"direct", direct / kLeastGain});
   }
-  for (int64_t rows = 1; rows <= 6; rows++)
-    for (int64_t columns = 1; columns <= 6; columns++) {
+  for (int64_t rows = getenv("WT") ? atoi(getenv("WT")) : 1; rows <= (getenv("WT") ? atoi(getenv("WT")) : 6); rows++)
+    for (int64_t columns = getenv("WT") ? rows : 1; columns <= (getenv("WT") ? rows : 6); columns++) {
       const WinogradShape s = shape_of({rows, columns});
       if (s.rows.points() > kMostPoints || s.columns.points() > kMostPoints || s.points() == 1)
         continue;
@@ -261,6 +261,7 @@ private:
     a["outputs"] = outputs;
     std::vector<ValueId> inputs = n.inputs;
     inputs[1] = winograd_weight("winograd_weight", ".points", n, a);
+    a["channels"] = n.type.dims[0];
     n.op = "winograd_conv";
     n.inputs = std::move(inputs);
     n.attributes = std::move(a);
@@ -273,6 +274,7 @@ private:
     Attributes a = common(n, tile);
     a["image"] = n.list("image");
     n.inputs[1] = winograd_weight("winograd_data_weight", ".turned", n, a);
+    a["channels"] = n.type.dims[0];
     n.op = "winograd_data_gradient";
     n.attributes = std::move(a);
   }
