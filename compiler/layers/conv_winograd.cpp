@@ -290,17 +290,20 @@ void register_conv_winograd(Registry &r) {
   };
 
   // w [K,C,R,S] -> [N,K,phases C]
-  add("winograd_weight", kAlone | kPrepare, 1, [=](const Graph &g, const Node &n) {
+  add(
+      "winograd_weight", kAlone | kPrepare, 1, [=](const Graph &g, const Node &n) {
         const auto w = type_of(g, n, 0, 4);
         const WinogradShape s = winograd_shape(n);
         return packed(s.points(), 1, winograd_packing(one_phase(s), w[0], w[1] * s.phases())); }, define_weight);
   // w [K,C,R,S] -> [N,phases C,K]
-  add("winograd_data_weight", kAlone | kPrepare, 1, [=](const Graph &g, const Node &n) {
+  add(
+      "winograd_data_weight", kAlone | kPrepare, 1, [=](const Graph &g, const Node &n) {
         const auto w = type_of(g, n, 0, 4);
         const WinogradShape s = winograd_shape(n);
         return packed(s.points(), s.phases(), winograd_packing(s, w[1], w[0])); }, define_data_weight);
   // x [C,H,W], U, bias -> [K,P,Q]
-  add("winograd_conv", kContraction, 3, [=](const Graph &g, const Node &n) {
+  add(
+      "winograd_conv", kContraction, 3, [=](const Graph &g, const Node &n) {
         const auto x = type_of(g, n, 0, 3), u = type_of(g, n, 1, 4);
         const WinogradShape s = winograd_shape(n);
         const int64_t channels = n.integer("channels");
@@ -310,7 +313,8 @@ void register_conv_winograd(Registry &r) {
     return n.type.size() * g[n.inputs[0]].type.dims[0] * n.list("kernel")[0] * n.list("kernel")[1];
   };
   // dy [K,P,Q], U -> [C,H,W]
-  add("winograd_data_gradient", kContraction, 2, [=](const Graph &g, const Node &n) {
+  add(
+      "winograd_data_gradient", kContraction, 2, [=](const Graph &g, const Node &n) {
         const auto dy = type_of(g, n, 0, 3), u = type_of(g, n, 1, 4);
         const WinogradShape s = winograd_shape(n);
         const int64_t channels = n.integer("channels");
@@ -321,7 +325,8 @@ void register_conv_winograd(Registry &r) {
     return g[n.inputs[0]].type.size() * n.type.dims[0] * n.list("kernel")[0] * n.list("kernel")[1];
   };
   // dy [K,P,Q], x [C,H,W] -> [K,C,R,S]
-  add("winograd_weight_gradient", kContraction | kAlone, 2, [=](const Graph &g, const Node &n) {
+  add(
+      "winograd_weight_gradient", kContraction | kAlone, 2, [=](const Graph &g, const Node &n) {
         const auto dy = type_of(g, n, 0, 3), x = type_of(g, n, 1, 3);
         const WinogradShape s = winograd_shape(n);
         expect(dy[1] == s.rows.outputs && dy[2] == s.columns.outputs, n, "a gradient of its convolution's size");

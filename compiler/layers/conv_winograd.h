@@ -21,6 +21,9 @@ struct WinogradAxis {
   int64_t points() const { return tile + taps - 1; }
 };
 
+// Along each axis; more lose too many digits in two dimensions.
+constexpr int kMostWinogradPoints = 8;
+
 struct WinogradShape {
   WinogradAxis rows, columns;
   int64_t points() const { return rows.points() * columns.points(); }

@@ -93,8 +93,8 @@ WinogradShape winograd_shape(const Node &n) {
     s = winograd_data(kernel, stride, padding, tile, numbers("image", 2, 1));
   else
     s = winograd_forward(kernel, stride, padding, tile, numbers("outputs", 2, 1));
-  if (s.rows.points() > kMostPoints || s.columns.points() > kMostPoints)
-    throw GraphError{fmt::format("{}: tiles of at most {} points along an axis", n.op, kMostPoints)};
+  if (s.rows.points() > kMostWinogradPoints || s.columns.points() > kMostWinogradPoints)
+    throw GraphError{fmt::format("{}: tiles of at most {} points along an axis", n.op, kMostWinogradPoints)};
   return s;
 }
 

@@ -111,7 +111,7 @@ Choice choose_winograd(const std::string &of, const std::function<WinogradShape(
   for (int64_t rows = getenv("WT") ? atoi(getenv("WT")) : 1; rows <= (getenv("WT") ? atoi(getenv("WT")) : 6); rows++)
     for (int64_t columns = getenv("WT") ? rows : 1; columns <= (getenv("WT") ? rows : 6); columns++) {
       const WinogradShape s = shape_of({rows, columns});
-      if (s.rows.points() > kMostPoints || s.columns.points() > kMostPoints || s.points() == 1)
+      if (s.rows.points() > kMostWinogradPoints || s.columns.points() > kMostWinogradPoints || s.points() == 1)
         continue;
       tiles.push_back({rows, columns});
       candidates.push_back({fmt::format("tiles of {}x{}", rows, columns), winograd_cost(s, double(inputs), double(outputs), of == "weight")});
