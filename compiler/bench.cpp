@@ -10,6 +10,7 @@
 
 #include "../runtime/cnnc_model.h"
 #include "codegen/object.h"
+#include "library.h"
 
 namespace cnnc {
 namespace {
@@ -147,13 +148,14 @@ BenchReport bench(const Graph &forward, const BenchOptions &options) {
   CompileOptions plain;
   plain.target = options.target;
   plain.conv = options.conv;
-  Compiled c = compile(forward, plain);
-  const cnnc_model *model = load_object(c.text.at("obj"), c.info.name);
-  r.model = c.info.name;
-  r.target = c.info.target;
-  r.trains = c.info.trains;
+  plain.tuned = options.tuned;
+  const Library c = compile_library(forward, plain, options.use_cache);
+  const cnnc_model *model = load_object(c.object, c.name);
+  r.model = c.name;
+  r.target = c.target;
+  r.trains = c.trains;
   r.threads = options.threads;
-  r.lanes = c.info.lanes;
+  r.lanes = c.lanes;
   r.count = options.count ? options.count : int(model->batch);
   r.peak = measure_peak(options.threads);
   {
@@ -167,8 +169,8 @@ BenchReport bench(const Graph &forward, const BenchOptions &options) {
 
   CompileOptions instrumented = plain;
   instrumented.instrument = true;
-  Compiled watched = compile(forward, instrumented);
-  const cnnc_model *slow = load_object(watched.text.at("obj"), watched.info.name, {{kTickSymbol, reinterpret_cast<void *>(&tick)}});
+  const Library watched = compile_library(forward, instrumented, options.use_cache);
+  const cnnc_model *slow = load_object(watched.object, watched.name, {{kTickSymbol, reinterpret_cast<void *>(&tick)}});
   r.calls = watched.calls;
   for (const CallInfo &call : r.calls) {
     r.macs += call.routine == "infer" ? call.macs : 0;

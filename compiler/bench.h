@@ -17,6 +17,8 @@ struct BenchOptions {
   int count = 0;             // examples a call; 0: the model's batch
   double seconds = 1;        // of each measurement
   std::string conv = "auto"; // as in CompileOptions
+  std::map<std::string, std::map<std::string, std::string>> tuned;
+  bool use_cache = false; // see compile_library
 };
 
 struct Rate {

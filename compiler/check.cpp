@@ -11,6 +11,7 @@
 #include "../runtime/cnnc_model.h"
 #include "codegen/object.h"
 #include "compile.h"
+#include "library.h"
 
 namespace cnnc {
 
@@ -27,8 +28,9 @@ public:
     compile_options.target = options.target;
     compile_options.f64 = f64;
     compile_options.conv = options.conv;
-    Compiled c = compile(forward, compile_options);
-    model = load_object(c.text.at("obj"), c.info.name);
+    compile_options.tuned = options.tuned;
+    const Library c = compile_library(forward, compile_options, options.use_cache);
+    model = load_object(c.object, c.name);
     size_t bytes = size_t(model->train_bytes(options.threads));
     memory_.reset(std::aligned_alloc(model->alignment, (bytes + model->alignment - 1) / model->alignment * model->alignment));
     if (!memory_ || model->init(&net, memory_.get(), bytes, options.threads, options.seed) != CNNC_OK)

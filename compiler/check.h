@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,8 @@ namespace cnnc {
 struct CheckOptions {
   std::string target = "host";
   std::string conv = "auto"; // as in CompileOptions
+  std::map<std::string, std::map<std::string, std::string>> tuned;
+  bool use_cache = false; // see compile_library
   int threads = 1;
   uint64_t seed = 1;
   int count = 0;    // examples of the batch; 0: at most 5

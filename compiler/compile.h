@@ -39,6 +39,7 @@ struct CallInfo {
   int64_t bytes = 0;                 // read and written by one call
   std::string result = "";           // the name of the value that it makes in its graph; empty: none
   Place place;                       // of the result
+  std::string decisions = "";        // how the keys of its kernel's decisions begin; empty: there are none
 };
 
 struct Compiled {
@@ -57,6 +58,7 @@ struct Compiled {
 
 const std::vector<std::string> &stages();
 const std::vector<std::string> &target_names();
+std::string target_list(const std::string &names); // the same with this machine's name in place of "host"; throws TargetError
 
 // Throws GraphError on a fault of the compiler, TargetError on an unknown target.
 Compiled compile(Graph graph, const CompileOptions &options);

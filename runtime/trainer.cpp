@@ -269,6 +269,8 @@ TrainResult train(const cnnc_model &model, const std::string &model_text, const 
     Checkpoint start = fresh_start(model, options, spec, data);
     RunFolder folder(options.folder, true);
     folder.write_info(info_of(start, model_text, options.overrides));
+    for (const auto &[name, text] : options.files)
+      write_file(join(folder.path(), name), text);
     return Training(model, options, folder, data, std::move(start)).run(false);
   }
   RunFolder folder(options.folder, false);

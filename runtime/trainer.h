@@ -28,6 +28,7 @@ struct TrainOptions {
   std::uint64_t checkpoint_steps = 0;  // 0: not by steps
   bool quiet = false;
   std::map<std::string, std::string> overrides;       // kept in run.json for the commands that compile model.dsl
+  std::map<std::string, std::string> files;           // more texts that a new run keeps in its folder, by name
   std::string resume_command = "cnnc train --resume"; // what a message tells the user to type before the folder
 };
 

@@ -1,17 +1,18 @@
 # Completion of cnnc for bash. Commands and options are what `--help` shows.
 _cnnc() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]}
-  local commands="compile train eval predict run summary check bench opt help"
+  local commands="compile train eval predict run summary check bench tune opt help"
   local model="--batch --optimizer --init"
   local -A options=(
-    [compile]="-o --output --emit --target --conv $model --print-after --print-after-all --time"
-    [train]="--data --epochs -o --output $model --seed --threads --validation --resume -q --quiet"
-    [eval]="--data --checkpoint --json --threads"
-    [predict]="--data --checkpoint --threads"
-    [run]="--input --weights --seed --init --threads"
+    [compile]="-o --output --emit --target --conv $model --no-cache --no-tune --jobs --print-after --print-after-all --time"
+    [train]="--data --epochs -o --output $model --seed --threads --validation --resume --no-cache --no-tune -q --quiet"
+    [eval]="--data --checkpoint --json --threads --no-cache --no-tune"
+    [predict]="--data --checkpoint --threads --no-cache --no-tune"
+    [run]="--input --weights --seed --init --threads --no-cache --no-tune"
     [summary]="--target $model"
-    [check]="--samples --count --seed --conv $model"
-    [bench]="--count --seconds --json --trace --threads --conv $model"
+    [check]="--samples --count --seed --conv $model --no-cache --no-tune"
+    [bench]="--count --seconds --json --trace --threads --conv $model --no-cache --no-tune"
+    [tune]="--seconds --count -q --quiet"
     [opt]="--pass -o --output"
     [help]=""
   )
@@ -35,7 +36,7 @@ _cnnc() {
     COMPREPLY=($(compgen -W "$commands" -- "$current"))
   else
     case $command in
-      compile | train | run | summary | check | bench) COMPREPLY=($(compgen -f -X '!*.dsl' -- "$current") $(compgen -d -- "$current")) ;;
+      compile | train | run | summary | check | bench | tune) COMPREPLY=($(compgen -f -X '!*.dsl' -- "$current") $(compgen -d -- "$current")) ;;
       *) COMPREPLY=($(compgen -f -- "$current")) ;;
     esac
   fi

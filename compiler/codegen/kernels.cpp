@@ -1,5 +1,6 @@
 // Builds the Halide pipeline of each group, and of what stands between the user's memory and the lanes.
 #include <Halide.h>
+#include <algorithm>
 #include <fmt/format.h>
 
 #include "codegen/kernels.h"
@@ -43,6 +44,10 @@ int alignment_of(const Place &p, Halide::Type real) {
 const Kernel *KernelSet::find(const std::string &text) const {
   auto it = by_text_.find(text);
   return it == by_text_.end() ? nullptr : &kernels_[it->second];
+}
+
+const std::string &KernelSet::key(const std::string &kernel) const {
+  return std::find_if(kernels_.begin(), kernels_.end(), [&](const Kernel &k) { return k.name == kernel; })->key;
 }
 
 Kernel &KernelSet::add(const std::string &what, const std::string &text, Pipeline pipeline, std::vector<Halide::Argument> arguments) {

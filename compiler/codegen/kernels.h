@@ -47,6 +47,7 @@ public:
   const std::vector<Kernel> &kernels() const { return kernels_; }
   std::vector<Kernel> &kernels() { return kernels_; }
   int lanes() const { return lanes_; }
+  const std::string &key(const std::string &kernel) const; // of its decisions
   const MachineTarget &target() const { return target_; }
   const std::string &prefix() const { return prefix_; }
 

@@ -90,4 +90,11 @@ std::vector<MachineTarget> machine_targets(const std::string &names) {
   return all;
 }
 
+std::string target_list(const std::string &names) {
+  std::string list;
+  for (const MachineTarget &m : machine_targets(names))
+    list += (list.empty() ? "" : ",") + m.name;
+  return list;
+}
+
 } // namespace cnnc

@@ -18,6 +18,7 @@ struct Options {
   bool json = false;
   Overrides overrides;
   BenchOptions bench;
+  BuildOptions build;
 };
 
 double flops(const BenchReport &r, const CallInfo &c) { return 2.0 * double(c.macs) * r.lanes; }
@@ -122,6 +123,8 @@ int bench_model(const Options &o) {
     throw runtime::UsageError("--count is above the model's batch");
   if (!options.threads)
     options.threads = int(std::max(1u, std::thread::hardware_concurrency()));
+  options.tuned = tuning_of(o.model, options.target, o.build);
+  options.use_cache = !o.build.no_cache;
   const BenchReport report = bench(graph, options);
   if (!o.trace.empty())
     write_output(o.trace, trace(report));
@@ -145,6 +148,7 @@ void add_bench(CLI::App &app, Action &action) {
   add_threads_option(*command, o->bench.threads);
   add_conv_option(*command, o->bench.conv);
   add_override_options(*command, o->overrides);
+  add_build_options(*command, o->build);
   command->callback([o, &action] { action = [o] { return bench_model(*o); }; });
 }
 

@@ -13,6 +13,7 @@ struct Options {
   std::string model;
   Overrides overrides;
   CheckOptions check;
+  BuildOptions build;
 };
 
 int check_model(const Options &o) {
@@ -22,6 +23,8 @@ int check_model(const Options &o) {
   CheckOptions options = o.check;
   if (options.count > graph.batch)
     throw runtime::UsageError("--count is above the model's batch");
+  options.tuned = tuning_of(o.model, options.target, o.build);
+  options.use_cache = !o.build.no_cache;
   const CheckReport report = check_gradients(graph, options);
   print_out(check_text(report));
   return report.ok ? kDone : kInput;
@@ -43,6 +46,7 @@ void add_check(CLI::App &app, Action &action) {
   command->add_option("--seed", o->check.seed, "of parameters, examples and samples [1]")->type_name("N");
   add_conv_option(*command, o->check.conv);
   add_override_options(*command, o->overrides);
+  add_build_options(*command, o->build);
   command->callback([o, &action] { action = [o] { return check_model(*o); }; });
 }
 

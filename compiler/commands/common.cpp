@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "codegen/object.h"
+#include "library.h"
 #include "runtime/error.h"
 #include "runtime/file.h"
 #include "runtime/run_folder.h"
@@ -51,6 +52,25 @@ void add_conv_option(CLI::App &command, std::string &conv) {
   command.add_option("--conv", conv, "how convolutions are computed: auto (by their cost), direct, or fast (in fewer products, wherever possible) [auto]")
       ->check(CLI::IsMember({"auto", "direct", "fast"}))
       ->type_name("METHOD");
+}
+
+void add_build_options(CLI::App &command, BuildOptions &build) {
+  command.add_flag("--no-cache", build.no_cache, "compile, whatever earlier compilations left, and leave nothing");
+  command.add_flag("--no-tune", build.no_tune, "ignore what 'cnnc tune' left beside the model");
+}
+
+Tuning tuning_of(const std::string &model, const std::string &target, const BuildOptions &build) {
+  if (build.no_tune)
+    return {};
+  const std::string file = tuning_file(model);
+  Tuning all = read_tuning(file), wanted;
+  const std::string names = "," + target_list(target) + ",";
+  for (auto &[name, decisions] : all)
+    if (names.find("," + name + ",") != std::string::npos) {
+      fmt::print(stderr, "{}: {} tuned choices for {}\n", file, decisions.size(), name);
+      wanted[name] = std::move(decisions);
+    }
+  return wanted;
 }
 
 void add_threads_option(CLI::App &command, int &threads) {
@@ -109,19 +129,21 @@ Graph build_model(const Source &source, const Overrides &overrides) {
 // The front end has a limit of its own, and its message is the better one; this one only guards the memory.
 Source read_model(const std::string &file) { return Source(file, read_text(file, uint64_t(1) << 30)); }
 
-const cnnc_model *load_model(const Source &source, const Overrides &overrides) {
-  const Compiled compiled = compile(build_model(source, overrides), CompileOptions());
-  return load_object(compiled.text.at("obj"), compiled.info.name);
+const cnnc_model *load_model(const Source &source, const Overrides &overrides, const BuildOptions &build) {
+  CompileOptions options;
+  options.tuned = tuning_of(source.name(), options.target, build);
+  const Library library = compile_library(build_model(source, overrides), options, !build.no_cache);
+  return load_object(library.object, library.name);
 }
 
-Run open_run(const std::string &folder) {
+Run open_run(const std::string &folder, const BuildOptions &build) {
   const RunInfo info = read_run(folder);
   if (info.model_text.empty())
     throw SystemError(fmt::format("{}: cannot open: the folder has no text of the model to compile", join(folder, "model.dsl")));
   const Source source(join(folder, "model.dsl"), info.model_text);
   const std::string said = join(folder, "run.json");
   try {
-    return {folder, info.data, load_model(source, overrides_of(info.overrides, said))};
+    return {folder, info.data, load_model(source, overrides_of(info.overrides, said), build)};
   } catch (const ModelError &e) {
     if (e.exit_code != kUsage)
       throw;

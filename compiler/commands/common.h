@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "commands/tuning.h"
 #include "compile.h"
 #include "graph/build.h"
 
@@ -40,6 +41,7 @@ void add_run(CLI::App &app, Action &action);
 void add_check(CLI::App &app, Action &action);
 void add_opt(CLI::App &app, Action &action);
 void add_bench(CLI::App &app, Action &action);
+void add_tune(CLI::App &app, Action &action);
 void add_help(CLI::App &app, Action &action);
 
 // Accepts whole numbers from `least` to the largest int.
@@ -51,6 +53,14 @@ void check_name(const std::string &what, const std::string &found, const std::ve
 void add_override_options(CLI::App &command, Overrides &overrides);
 // --conv: how convolutions are computed.
 void add_conv_option(CLI::App &command, std::string &conv);
+// --no-cache and --no-tune: what the commands take that compile a model.
+struct BuildOptions {
+  bool no_cache = false, no_tune = false;
+};
+void add_build_options(CLI::App &command, BuildOptions &build);
+// What the tuning file beside `model` holds, said on standard error where something of it is for `target`. Throws
+// InputError where the file is damaged.
+Tuning tuning_of(const std::string &model, const std::string &target, const BuildOptions &build);
 void add_threads_option(CLI::App &command, int &threads);
 
 // What the command line changed of a model, as run.json keeps it.
@@ -62,7 +72,7 @@ Graph build_model(const Source &source, const Overrides &overrides);
 Source read_model(const std::string &file);
 
 // The object that `cnnc compile` would write, loaded into this process.
-const cnnc_model *load_model(const Source &source, const Overrides &overrides);
+const cnnc_model *load_model(const Source &source, const Overrides &overrides, const BuildOptions &build);
 
 // A run's folder with its model compiled as it was trained.
 struct Run {
@@ -70,7 +80,7 @@ struct Run {
   const cnnc_model *model;
   std::string checkpoint(const std::string &name) const; // "best" or "last"
 };
-Run open_run(const std::string &folder);
+Run open_run(const std::string &folder, const BuildOptions &build);
 void add_checkpoint_option(CLI::App &command, std::string &checkpoint); // best or last
 
 // Writes all of it to standard output; throws SystemError on a full disk.

@@ -7,6 +7,7 @@
 
 #include "codegen/object.h"
 #include "commands/common.h"
+#include "library.h"
 #include "passes/passes.h"
 #include "runtime/error.h"
 #include "runtime/file.h"
@@ -22,7 +23,9 @@ struct Options {
   std::string model, output, stage, target = "host", conv = "auto";
   std::vector<std::string> print_after;
   bool print_after_all = false, time = false;
+  int jobs = 0;
   Overrides overrides;
+  BuildOptions build;
 };
 
 std::vector<std::string> pass_names() {
@@ -34,7 +37,7 @@ std::vector<std::string> pass_names() {
 
 // What the header says of its origin: all that changes the bytes and nothing else, so that the same text gives the
 // same bytes from any folder.
-std::string command_text(const Options &o) {
+std::string command_text(const Options &o, bool tuned) {
   std::string text = "cnnc compile " + fs::path(o.model).filename().string();
   if (o.overrides.batch)
     text += fmt::format(" --batch {}", *o.overrides.batch);
@@ -46,17 +49,20 @@ std::string command_text(const Options &o) {
     text += " --target " + o.target;
   if (o.conv != "auto")
     text += " --conv " + o.conv;
+  if (tuned)
+    text += fmt::format(" with {}", fs::path(tuning_file(o.model)).filename().string());
   return text;
 }
 
 // Both files, or neither: each is written beside its place, and they are put there together.
-void write_both(const std::string &folder, const std::string &name, const Compiled &compiled) {
+void write_both(const std::string &folder, const Library &library) {
+  const std::string &name = library.name;
   std::error_code error;
   fs::create_directories(folder, error);
   if (error)
     throw SystemError(fmt::format("{}: cannot create the folder: {}", folder, error.message()));
   const InterruptGuard guard; // a signal waits for the end of this
-  const std::string text[2] = {compiled.text.at("header"), archive(name + ".o", compiled.text.at("obj"))};
+  const std::string text[2] = {library.header, archive(name + ".o", library.object)};
   const std::string file[2] = {join(folder, name + ".h"), join(folder, "lib" + name + ".a")};
   std::string temporary[2];
   for (int i : {0, 1})
@@ -83,10 +89,10 @@ void write_both(const std::string &folder, const std::string &name, const Compil
 }
 
 // A stage that ran for several targets is one line.
-void print_times(const Compiled &compiled) {
+void print_times(const std::vector<std::pair<std::string, double>> &times) {
   std::vector<std::pair<std::string, double>> lines;
   double total = 0;
-  for (const auto &time : compiled.times) {
+  for (const auto &time : times) {
     const auto &[stage, seconds] = time;
     auto line = std::find_if(lines.begin(), lines.end(), [&](const auto &l) { return l.first == time.first; });
     if (line == lines.end())
@@ -113,20 +119,32 @@ int compile_model(const Options &o) {
   CompileOptions options;
   options.target = o.target;
   options.conv = o.conv;
-  options.command = command_text(o);
+  options.jobs = o.jobs;
+  options.tuned = tuning_of(o.model, o.target, o.build);
+  options.command = command_text(o, !options.tuned.empty());
   if (!o.stage.empty())
     options.stop_at = o.stage;
-  options.after_pass = [&](const std::string &pass, const std::string &of, const Graph &g, bool changed) {
-    if (o.print_after_all || std::find(o.print_after.begin(), o.print_after.end(), pass) != o.print_after.end())
-      fmt::print(stderr, "# after {}, {}{}\n{}", pass, of, changed ? "" : " (unchanged)", changed ? print(g) : "");
-  };
-  const Compiled compiled = compile(build_model(read_model(o.model), o.overrides), options);
-  if (o.time)
-    print_times(compiled);
-  if (o.stage.empty())
-    write_both(o.output.empty() ? "." : o.output, compiled.info.name, compiled);
-  else
+  const bool shows = o.print_after_all || !o.print_after.empty();
+  if (shows)
+    options.after_pass = [&](const std::string &pass, const std::string &of, const Graph &g, bool changed) {
+      if (o.print_after_all || std::find(o.print_after.begin(), o.print_after.end(), pass) != o.print_after.end())
+        fmt::print(stderr, "# after {}, {}{}\n{}", pass, of, changed ? "" : " (unchanged)", changed ? print(g) : "");
+    };
+  const Graph graph = build_model(read_model(o.model), o.overrides);
+  if (!o.stage.empty() && o.stage != "obj") {
+    const Compiled compiled = compile(graph, options);
+    if (o.time)
+      print_times(compiled.times);
     write_output(o.output.empty() ? "-" : o.output, compiled.text.at(o.stage));
+    return kDone;
+  }
+  const Library library = compile_library(graph, options, !o.build.no_cache && !shows);
+  if (o.time)
+    print_times(library.times);
+  if (o.stage.empty())
+    write_both(o.output.empty() ? "." : o.output, library);
+  else
+    write_output(o.output.empty() ? "-" : o.output, library.object);
   return kDone;
 }
 
@@ -148,6 +166,10 @@ void add_compile(CLI::App &app, Action &action) {
       ->type_name("NAME");
   add_conv_option(*command, o->conv);
   add_override_options(*command, o->overrides);
+  add_build_options(*command, o->build);
+  command->add_option("--jobs", o->jobs, "processes that compile; 0: as many as processors; the result does not depend on it [0]")
+      ->check(at_least(0))
+      ->type_name("N");
   command->add_option("--print-after", o->print_after, fmt::format("show the graph after a pass: {}", fmt::join(pass_names(), ", ")))
       ->allow_extra_args(false)
       ->type_name("PASS");

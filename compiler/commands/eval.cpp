@@ -13,11 +13,12 @@ using namespace runtime;
 struct Options {
   std::string run, data, checkpoint;
   int threads = 0;
+  BuildOptions build;
   bool json = false;
 };
 
 int evaluate_run(const Options &o) {
-  const Run run = open_run(o.run);
+  const Run run = open_run(o.run, o.build);
   Net net(*run.model, Mode::infer, o.threads, 0);
   load_parameters(net, run.checkpoint(o.checkpoint));
   const Evaluation evaluation = evaluate(net, load_dataset(o.data.empty() ? run.data : o.data, Part::test, *run.model));
@@ -38,6 +39,7 @@ void add_eval(CLI::App &app, Action &action) {
   add_checkpoint_option(*command, o->checkpoint);
   command->add_flag("--json", o->json, "one JSON object on one line");
   add_threads_option(*command, o->threads);
+  add_build_options(*command, o->build);
   command->callback([o, &action] { action = [o] { return evaluate_run(*o); }; });
 }
 

@@ -58,7 +58,7 @@ int run(int argc, char **argv) {
     return fmt::format("error: {}\n'{} --help' says more\n", e.what(), name);
   });
   Action action;
-  for (auto add : {add_compile, add_train, add_eval, add_predict, add_run, add_summary, add_check, add_bench, add_opt, add_help})
+  for (auto add : {add_compile, add_train, add_eval, add_predict, add_run, add_summary, add_check, add_bench, add_tune, add_opt, add_help})
     add(app, action);
   if (argc < 2) {
     fmt::print(stderr, "{}", app.help());

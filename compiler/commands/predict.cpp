@@ -13,10 +13,11 @@ using namespace runtime;
 struct Options {
   std::string run, what, data, checkpoint;
   int threads = 0;
+  BuildOptions build;
 };
 
 int predict_with_run(const Options &o) {
-  const Run run = open_run(o.run);
+  const Run run = open_run(o.run, o.build);
   const std::string data = o.data.empty() ? run.data : o.data;
   Net net(*run.model, Mode::infer, o.threads, 0);
   load_parameters(net, run.checkpoint(o.checkpoint));
@@ -41,6 +42,7 @@ void add_predict(CLI::App &app, Action &action) {
   command->add_option("--data", o->data, "as for train [what the run was trained with]")->type_name("DATA");
   add_checkpoint_option(*command, o->checkpoint);
   add_threads_option(*command, o->threads);
+  add_build_options(*command, o->build);
   command->callback([o, &action] { action = [o] { return predict_with_run(*o); }; });
 }
 

@@ -14,12 +14,13 @@ using namespace runtime;
 struct Options {
   std::string model, input, weights;
   Overrides overrides;
+  BuildOptions build;
   uint64_t seed = 0;
   int threads = 0;
 };
 
 int run_model(const Options &o) {
-  const cnnc_model &model = *load_model(read_model(o.model), o.overrides);
+  const cnnc_model &model = *load_model(read_model(o.model), o.overrides, o.build);
   const Dataset inputs = load_inputs(o.input, model);
   Net net(model, Mode::infer, o.threads, o.seed);
   if (!o.weights.empty())
@@ -50,6 +51,7 @@ void add_run(CLI::App &app, Action &action) {
   command->add_option("--seed", o->seed, "of the parameters that the model does not give [0]")->type_name("N");
   command->add_option("--init", o->overrides.init, "how parameters start, instead of the model's")->type_name("TEXT");
   add_threads_option(*command, o->threads);
+  add_build_options(*command, o->build);
   command->callback([o, &action] { action = [o] { return run_model(*o); }; });
 }
 

@@ -18,6 +18,7 @@ struct Options {
   std::string model, resume;
   Overrides overrides;
   TrainOptions train;
+  BuildOptions build;
 };
 
 std::string report(const cnnc_model &model, const TrainOptions &options, const TrainResult &result) {
@@ -57,15 +58,18 @@ int train_model(const Options &o) {
   std::string text;
   if (o.resume.empty()) {
     const Source source = read_model(o.model);
-    model = load_model(source, o.overrides);
+    model = load_model(source, o.overrides, o.build);
     text = source.text();
+    // Beside the run's text too: its other commands compile what was trained.
+    if (const std::string tuning = tuning_file(o.model); !o.build.no_tune && file_exists(tuning))
+      options.files["model.tune"] = read_text(tuning);
     options.overrides = kept(o.overrides);
     if (options.folder.empty())
       options.folder = fmt::format("runs/{}", model->name);
   } else {
     options.folder = o.resume;
     options.resume = true;
-    model = open_run(o.resume).model;
+    model = open_run(o.resume, o.build).model;
   }
   const TrainResult result = train(*model, text, options);
   print_out(report(*model, options, result));
@@ -92,6 +96,7 @@ void add_train(CLI::App &app, Action &action) {
   add_threads_option(*command, t.threads);
   command->add_option("--validation", t.validation, "a fraction or a count of the training images [0.1]")->type_name("X");
   command->add_option("--resume", o->resume, "go on with the run in this folder, from its last step")->type_name("RUN");
+  add_build_options(*command, o->build);
   command->add_flag("-q,--quiet", t.quiet, "no progress");
   command->callback([o, &action] { action = [o] { return train_model(*o); }; });
 }

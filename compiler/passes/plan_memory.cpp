@@ -13,39 +13,67 @@ namespace {
 constexpr int64_t kAlignment = 64;
 int64_t aligned(int64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
-// Largest first, each at the lowest place that is free over its whole life.
-void place_in_arena(GraphPlan &plan) {
-  std::vector<Storage *> todo, placed;
-  for (Storage &s : plan.storage)
-    if (s.place.region == Region::Workspace)
-      todo.push_back(&s);
-  // The caller's image and target are written before either graph runs: the same place in both.
-  std::stable_sort(todo.begin(), todo.end(), [](Storage *a, Storage *b) {
-    if ((a->first < 0) != (b->first < 0))
-      return a->first < 0;
-    return a->first >= 0 && a->bytes > b->bytes;
-  });
-  int steps = int(plan.groups.size());
-  std::vector<int64_t> alive(size_t(steps) + 2);
-  for (Storage *s : todo) {
-    std::vector<Storage *> others;
-    for (Storage *o : placed)
-      if (o->first <= s->last && s->first <= o->last)
-        others.push_back(o);
-    std::sort(others.begin(), others.end(), [](Storage *a, Storage *b) { return a->place.offset < b->place.offset; });
+// Each at the lowest place that is free over its whole life; returns the bytes of all.
+int64_t place_in_order(const std::vector<Storage *> &order) {
+  int64_t bytes = 0;
+  std::vector<Storage *> placed; // by offset
+  for (Storage *s : order) {
     int64_t at = 0;
-    for (Storage *o : others) {
+    for (Storage *o : placed) {
+      if (o->first > s->last || s->first > o->last)
+        continue;
       if (at + s->bytes <= o->place.offset)
         break;
       at = std::max(at, o->place.offset + o->bytes);
     }
     s->place.offset = at;
-    placed.push_back(s);
-    plan.workspace_bytes = std::max(plan.workspace_bytes, at + s->bytes);
+    placed.insert(std::upper_bound(placed.begin(), placed.end(), s, [](const Storage *a, const Storage *b) { return a->place.offset < b->place.offset; }), s);
+    bytes = std::max(bytes, at + s->bytes);
+  }
+  return bytes;
+}
+
+// Largest first, or those that live longest; then, as long as it helps, what stands highest is placed earlier.
+void place_in_arena(GraphPlan &plan) {
+  std::vector<Storage *> order;
+  for (Storage &s : plan.storage)
+    if (s.place.region == Region::Workspace)
+      order.push_back(&s);
+  std::vector<int64_t> alive(plan.groups.size() + 2);
+  for (const Storage *s : order)
     for (int i = s->first; i <= s->last; i++)
       alive[size_t(i + 1)] += s->bytes;
-  }
   plan.workspace_bound = *std::max_element(alive.begin(), alive.end());
+
+  // The caller's image and target are written before either graph runs: the same place in both.
+  const auto inner = std::stable_partition(order.begin(), order.end(), [](const Storage *s) { return s->first < 0; });
+  const auto fixed = inner - order.begin();
+  std::vector<Storage *> best;
+  int64_t least = 0;
+  auto attempt = [&] {
+    const int64_t bytes = place_in_order(order);
+    if (best.empty() || bytes < least)
+      best = order, least = bytes;
+    return bytes;
+  };
+  const int64_t count = int64_t(order.size());
+  const int64_t rounds = std::min<int64_t>(400, 40'000'000 / (count * count + 1)); // keeps it to some milliseconds
+  using Before = bool (*)(const Storage *, const Storage *);
+  for (Before before : {Before([](const Storage *a, const Storage *b) { return a->bytes > b->bytes; }),
+                        Before([](const Storage *a, const Storage *b) { return a->last - a->first > b->last - b->first; }),
+                        Before([](const Storage *a, const Storage *b) { return a->bytes * (a->last - a->first + 1) > b->bytes * (b->last - b->first + 1); })}) {
+    std::stable_sort(order.begin() + fixed, order.end(), before);
+    int64_t bytes = attempt();
+    for (int64_t round = 0; round < rounds && least > plan.workspace_bound; round++) {
+      auto highest = std::find_if(order.begin() + fixed, order.end(), [&](const Storage *s) { return s->place.offset + s->bytes == bytes; });
+      if (highest == order.end() || highest == order.begin() + fixed)
+        break;
+      const auto place = highest - order.begin();
+      std::rotate(order.begin() + fixed + (place - fixed) / 2, highest, highest + 1);
+      bytes = attempt();
+    }
+  }
+  plan.workspace_bytes = best.empty() ? 0 : place_in_order(best);
 }
 } // namespace
 

@@ -1,7 +1,8 @@
-// The graph's text form and differentiation.
+// The graph's text form, differentiation, decisions.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
+#include "decisions.h"
 #include "graph/graph.h"
 #include "passes/differentiate.h"
 
@@ -106,4 +107,19 @@ end
   for (const char *name : {"%conv1.weight.gradient = lane_sum(", "%dense1.weight.gradient = dense_weight_gradient("})
     CHECK(count(name) == 1);
   CHECK(print(read_graph(text)) == text);
+}
+
+TEST_CASE("a decision takes what the tuning file names, or the first of least cost") {
+  const std::vector<Candidate> tiles = {{"1x1", 3}, {"2x2", 1}, {"4x1", 1}, {"1x4", 2}};
+  Decisions plain;
+  CHECK(plain.take("k.tile", tiles) == 1);
+  CHECK(plain.text("k.") == "k.tile = 2x2, cost 1; next 4x1, 1\n");
+  Decisions tuned({{"k.tile", "1x4"}, {"l.tile", "9x9"}, {"m.tile", "1x1"}});
+  CHECK(tuned.take("k.tile", tiles) == 3);
+  CHECK(tuned.take("k.tile", tiles) == 3);
+  CHECK(tuned.take("l.tile", tiles) == 1); // no such candidate
+  REQUIRE(tuned.made().size() == 2);
+  CHECK(tuned.made()[0].tuned);
+  CHECK(!tuned.made()[1].tuned);
+  CHECK_THROWS_AS(plain.take("n.tile", {}), GraphError);
 }
