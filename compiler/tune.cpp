@@ -24,6 +24,7 @@ constexpr size_t kAlternatives = 4; // of a decision, the cheapest by the model
 // What counts as faster: by this share of the time, above what medians of equal code differ by.
 constexpr double kKernelGain = 0.03, kStepGain = 0.015;
 constexpr double kTrialSeconds = 0.6;
+constexpr double kAlgorithmShare = 0.6; // of the time; the rest is left for the schedules
 constexpr size_t kLeastSteps = 9, kMostSteps = 400;
 
 double since(Clock::time_point t) { return std::chrono::duration<double>(Clock::now() - t).count(); }
@@ -181,10 +182,11 @@ public:
     examples_ = random_examples(*model->model, options_.count ? options_.count : int(std::min<uint32_t>(model->model->batch, 256)));
     r.count = examples_.count;
     r.decisions = int(model->decisions.size());
-    r.finished = try_algorithms() && try_schedules();
+    const bool algorithms = try_algorithms();
+    r.finished = try_schedules() && algorithms;
     r.trials = trials_;
     // The whole of it against the model's own choice: gains of single kernels need not add up.
-    std::shared_ptr<Trial> tuned = best_->labels.empty() ? std::make_shared<Trial>(graph_, target_, Labels()) : best_;
+    const std::shared_ptr<Trial> tuned = best_; // the same one where nothing was better
     model->forget(), tuned->forget();
     race(*model, *tuned, examples_);
     r.model = median(model->steps);
@@ -197,7 +199,7 @@ public:
   }
 
 private:
-  bool over() const { return options_.stop() || since(start_) > options_.seconds; }
+  bool over(double share = 1) const { return options_.stop() || since(start_) > share * options_.seconds; }
   void say(const std::string &line) const {
     if (options_.progress)
       options_.progress(fmt::format("{:5.1f} s  {}", since(start_), line));
@@ -216,7 +218,7 @@ private:
       if (!is_algorithm(d))
         continue;
       for (const std::string &label : alternatives(d)) {
-        if (over())
+        if (over(kAlgorithmShare))
           return false;
         Labels labels = best_->labels;
         labels[d.key] = label;
