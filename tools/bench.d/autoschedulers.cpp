@@ -22,6 +22,7 @@
 #include <nlohmann/json.hpp>
 #include <random>
 #include <sstream>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -70,7 +71,7 @@ void build(Kernel kernel, const std::string &scheduler, const Halide::Target &ta
     throw std::runtime_error("the object does not link");
 }
 
-// Runs `work` in a process of its own, at most so long, with its error stream in a file. Returns what went wrong.
+// Runs `work` in a process of its own, at most so many seconds of processor time, with its error stream in a file. Returns what went wrong.
 template <class F>
 std::string apart(int seconds, const std::string &log, F work) {
   std::cout.flush();
@@ -81,7 +82,8 @@ std::string apart(int seconds, const std::string &log, F work) {
     const int file = open(log.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
     dup2(file, STDERR_FILENO);
     dup2(file, STDOUT_FILENO); // autoschedulers tell of their search
-    alarm(unsigned(seconds));
+    const rlimit limit = {rlim_t(seconds), rlim_t(seconds)};
+    setrlimit(RLIMIT_CPU, &limit);
     try {
       work();
     } catch (const Halide::Error &e) {
@@ -97,7 +99,7 @@ std::string apart(int seconds, const std::string &log, F work) {
   waitpid(child, &status, 0);
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
     return "";
-  if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
+  if (WIFSIGNALED(status) && (WTERMSIG(status) == SIGXCPU || WTERMSIG(status) == SIGKILL))
     return fmt::format("not done in {} s", seconds);
   std::ostringstream text;
   text << std::ifstream(log).rdbuf();

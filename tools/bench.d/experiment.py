@@ -13,7 +13,7 @@ EPOCHS, VALIDATION, BATCH, RATE, THREADS = 20, 18000, 1024, 1e-3, 2
 PUBLISHED = "10 to 11 s"  # of a single epoch
 # Start, split and order differ: over seeds the best losses of 20 epochs lie between 0.60 and 0.65.
 LOSS_TOLERANCE = 0.1
-LEARNED = 2.1  # a few epochs on, where the loss falls fastest: well below log 10, that of a net that has learned nothing
+FIRST_TOLERANCE = 0.05  # of the first epoch's training loss
 
 
 def ours(epochs, seed):
@@ -39,7 +39,7 @@ def experiment():
     """LeNet, Adam, batch 1024, 20 epochs of 42,000 images and 18,000 to validate, two threads: PyTorch"""
     peers.python_packages()
     quick = harness.options.quick
-    epochs, turns = (3, 1) if quick else (EPOCHS, 2)  # of PyTorch; cnnc runs them all
+    epochs, turns = (2, 1) if quick else (EPOCHS, 2)  # of PyTorch; cnnc runs them all
     seconds, last = {"cnnc": [], "PyTorch": []}, {}
     for turn in range(turns):
         for name, run in (("cnnc", ours), ("PyTorch", theirs), ("cnnc", ours))[:2 if quick else 3]:
@@ -49,12 +49,13 @@ def experiment():
             seconds[name].append(took)
             best = min(history, key=lambda e: e["validation_loss"])
             last[name] = {"validation_loss": best["validation_loss"], "validation_accuracy": best["validation_accuracy"],
-                          "epoch_seconds": statistics.median(e["seconds"] for e in history)}
+                          "first_train_loss": history[0]["train_loss"], "epoch_seconds": statistics.median(e["seconds"] for e in history)}
     progress("")
     (BUILD / "experiment.pt").unlink()
-    a, b = last["cnnc"]["validation_loss"], last["PyTorch"]["validation_loss"]
-    if not (max(a, b) < LEARNED if quick else abs(a - b) <= LOSS_TOLERANCE * b):
-        raise Fault(f"the best validation loss is {a:.4f} with cnnc, {b:.4f} with PyTorch")
+    key, tolerance = ("first_train_loss", FIRST_TOLERANCE) if quick else ("validation_loss", LOSS_TOLERANCE)
+    a, b = last["cnnc"][key], last["PyTorch"][key]
+    if not abs(a - b) <= tolerance * b:
+        raise Fault(f"the {key.replace('_', ' ')} is {a:.4f} with cnnc, {b:.4f} with PyTorch")
     ratio = statistics.median(seconds["PyTorch"]) / statistics.median(seconds["cnnc"])
     rows = [{"who": name, "seconds": statistics.median(s), "spread": spread(s), "epochs_run": EPOCHS if name == "cnnc" else epochs, "epochs": EPOCHS, **last[name]}
             for name, s in seconds.items()]

@@ -163,9 +163,9 @@ def training():
     flop = flops("lenet")[1]
     rows, note = [], ""
     for batch in [256] if harness.options.quick else [256, 32, 57, 64, 1024]:
-        for optimizer, (ours, theirs) in OPTIMIZERS.items():
+        for optimizer, (ours, theirs) in list(OPTIMIZERS.items())[:1 if harness.options.quick else None]:
             library = Library("lenet", batch, ours)
-            for threads in (1, 2):
+            for threads in counts():
                 progress(f"training: {optimizer}, batch {batch}, {threads} threads")
                 with Workers() as workers:
                     all_workers = [library.worker(workers, "train", threads), library.torch(workers, threads, theirs)]
@@ -192,11 +192,20 @@ def training():
     show(rows)
     if note:
         say(note)
-    for threads in (1, 2):
+    for threads in [] if harness.options.quick else [1, 2]:
         rate = {r["work"]: r["rate"] for r in rows if (r["who"], r["batch"], r["threads"]) == ("cnnc", 256, threads)}
         say(f"Adam takes {100 * (rate['LeNet, SGD'] / rate['LeNet, Adam'] - 1):.1f} % more time than SGD "
             f"at batch 256 with {threads} thread{'s' * (threads > 1)}")
     return rows
+
+
+def counts():
+    """Numbers of threads."""
+    return [2] if harness.options.quick else [1, 2]
+
+
+def models():
+    return dict(list(MODELS.items())[:1 if harness.options.quick else None])
 
 
 MODELS = {"lenet": "LeNet", "lenet_relu": "LeNet, ReLU and max pooling"}
@@ -206,9 +215,9 @@ def inference():
     """many images, batch 256: ONNX Runtime, PyTorch"""
     peers.python_packages()
     rows, batch = [], 256
-    for model, title in MODELS.items():
+    for model, title in models().items():
         library = Library(model, batch)
-        for threads in (1, 2):
+        for threads in counts():
             progress(f"inference: {model}, {threads} threads")
             with Workers() as workers:
                 all_workers = [library.worker(workers, "infer", threads), library.onnx(workers, threads), library.torch(workers, threads)]
@@ -225,7 +234,7 @@ def latency():
     """one image, one thread: ONNX Runtime"""
     peers.python_packages()
     rows, pool = [], 256  # 0.8 MB of images: a single one is rarely far away
-    for model, title in MODELS.items():
+    for model, title in models().items():
         # The library for one image, and the one for many that is given a single one.
         libraries = {"cnnc": Library(model, 1), "cnnc, library for 256": Library(model, 256)}
         with Workers() as workers:
