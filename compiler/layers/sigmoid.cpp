@@ -8,7 +8,7 @@ namespace cnnc {
 using Halide::Expr;
 void register_sigmoid(Registry &r) {
   register_activation(
-      r, "sigmoid", [](Expr x) { return 1 / (1 + safe_exp(-x)); },
+      r, "sigmoid", safe_sigmoid,
       [](Expr y, Expr dy) { return dy * (y * (1 - y)); });
 }
 } // namespace cnnc

@@ -182,6 +182,30 @@ TEST_CASE("the error of the fast convolution is bounded") {
   }
 }
 
+// What codegen/kernel.h says of it.
+TEST_CASE("the sigmoid in float32 over its whole range") {
+  const cnnc_model *m = load(build("model m\ninput x: f32[1, 64, 64]\nsigmoid\nflatten\nbatch 16\n"), false);
+  const size_t bytes = size_t(m->infer_bytes(1));
+  const std::unique_ptr<void, Free> memory(std::aligned_alloc(64, (bytes + 63) / 64 * 64));
+  cnnc_net *net = nullptr;
+  REQUIRE(m->init_inference(&net, memory.get(), bytes, 1, 1) == CNNC_OK);
+  std::vector<float> x(16 * 4096), y(x.size());
+  for (size_t i = 0; i < x.size(); i++)
+    x[i] = float(double(i) / double(x.size()) * 200 - 100);
+  REQUIRE(m->predict(net, x.data(), CNNC_F32, 16, y.data()) == CNNC_OK);
+  double absolute = 0, relative = 0;
+  for (size_t i = 0; i < x.size(); i++) {
+    const double exact = 1 / (1 + std::exp(-double(x[i]))), error = std::abs(double(y[i]) - exact);
+    absolute = std::max(absolute, error);
+    if (std::abs(x[i]) <= 87)
+      relative = std::max(relative, error / exact);
+  }
+  m->destroy(net);
+  CHECK(absolute > 0);
+  CHECK(absolute <= 1.2e-7);
+  CHECK(relative <= 4e-6);
+}
+
 TEST_CASE("the check sees a wrong gradient") {
   Graph g = build(kSmallNet);
   CheckReport right = check_gradients(g, {});
