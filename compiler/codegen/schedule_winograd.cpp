@@ -25,21 +25,14 @@ void transform(Func points, Func half, const WinogradShape &s, const Var &inner)
   on_stack(half);
 }
 
-struct Tile {
-  int rows = 1, columns = 1;
-};
-
 // Rows times columns accumulators; columns divide `columns`.
-Tile choose_tile(int64_t rows, int64_t columns, int limit) {
-  Tile best;
-  double best_cost = INFINITY;
+Tile choose_tile(KernelContext &k, int64_t rows, int64_t columns, int limit) {
+  Tiles tiles;
   for (int64_t r = 1; r <= rows && r <= limit; r++)
-    for (int64_t c = 1; c <= columns && r * c <= limit; c++) {
-      const double cost = cycles(double(r * c), double(r + c), useful(rows, r));
-      if (columns % c == 0 && cost < best_cost - 1e-9)
-        best_cost = cost, best = {int(r), int(c)};
-    }
-  return best;
+    for (int64_t c = 1; c <= columns && r * c <= limit; c++)
+      if (columns % c == 0)
+        tiles.offer(r, c, cycles(double(r * c), double(r + c), useful(rows, r)) + 0.5 / double(r * c));
+  return tiles.choose(k);
 }
 
 void convolution(KernelContext &k, Func out, const Type &type, const Node &n, const std::vector<const Node *> &nodes, const MachineTarget &m) {
@@ -101,23 +94,25 @@ void convolution(KernelContext &k, Func out, const Type &type, const Node &n, co
 
 void weight_gradient(KernelContext &k, Func out, const Type &type, const Node &n, const MachineTarget &m) {
   const WinogradShape s = winograd_shape(n);
-  const WinogradBlock block = winograd_block(s, type.dims[0]);
+  const WinogradBlock block = winograd_weight_block(s);
   const bool one_block = block.columns >= s.columns.tiles && block.rows >= s.rows.tiles;
   const int64_t channels = type.dims[1] * s.phases();
   auto stage = [&](const char *name) { return k.stages.at(name); };
   Func padded = stage("phases"), turned = stage("turned"), half = stage("half"), V = stage("V"), D = stage("D"), total = stage("total"), kernel = stage("kernel"), back = stage("back");
   const int width = k.lanes;
   const int64_t vectors = (channels + width - 1) / width;
-  Tile t = choose_tile(type.dims[0], vectors, m.accumulators());
+  const Tile t = choose_tile(k, type.dims[0], vectors, m.accumulators());
   Var block_k("block_k"), vector("vector"), v("v"), ki("ki"), channel_i("channel_i");
 
   // The sum of all blocks, then the way back to the kernel, for some output channels at a time.
-  const int64_t most = 16 << 20; // bytes
+  const int64_t most = 4 << 20; // bytes
   int64_t at_once = type.dims[0];
   if (one_block)
     at_once = std::min<int64_t>(at_once, std::max<int64_t>(t.rows, most / (s.points() * vectors * m.vector_bytes) / t.rows * t.rows));
   auto added = out.update();
   added.split(dim(0), block_k, dim(0), int(at_once), TailStrategy::GuardWithIf).reorder(dim(3), dim(2), dim(1), dim(0), block_k);
+  if (type.dims[2] * type.dims[3] <= 32)
+    added.unroll(dim(3)).unroll(dim(2));
   kernel.compute_at(out, dim(0)).bound_extent(out_channel, 1);
   kernel.split(channel, channel, channel_i, width, TailStrategy::RoundUp).vectorize(channel_i);
   kernel.bound(Var("c"), 0, int(s.columns.taps)).bound(Var("r"), 0, int(s.rows.taps)).reorder(channel_i, Var("r"), Var("c"), channel, out_channel).unroll(Var("r"));
@@ -129,12 +124,20 @@ void weight_gradient(KernelContext &k, Func out, const Type &type, const Node &n
   // What is computed past the last channels, to fill the tiles, is not used.
   total.bound_extent(channel, int(vectors * width)).bound_extent(out_channel, int((at_once + t.rows - 1) / t.rows * t.rows));
   total.compute_at(out, block_k).bound(i, 0, int(s.columns.points())).bound(j, 0, int(s.rows.points()));
-  total.split(channel, channel, channel_i, width, TailStrategy::RoundUp).vectorize(channel_i);
   in_scratch(total);
-  auto update = total.update();
   const TailStrategy guard = TailStrategy::GuardWithIf, up = TailStrategy::RoundUp;
-  update.split(channel, vector, channel_i, width * t.columns, guard).split(channel_i, v, channel_i, width, guard).split(out_channel, out_channel, ki, t.rows, guard);
-  update.reorder({channel_i, v, ki, out_channel, vector, i, j, k.outer_domain.x, k.outer_domain.y}).vectorize(channel_i).unroll(v).unroll(ki);
+  auto tiled = [&](auto stage, std::vector<VarOrRVar> outside) {
+    stage.split(channel, vector, channel_i, width * t.columns, guard).split(channel_i, v, channel_i, width, guard).split(out_channel, out_channel, ki, t.rows, guard);
+    std::vector<VarOrRVar> order = {channel_i, v, ki, out_channel, vector, i, j};
+    order.insert(order.end(), outside.begin(), outside.end());
+    stage.reorder(order).vectorize(channel_i).unroll(v).unroll(ki);
+  };
+  if (one_block) {
+    tiled(total, {});
+  } else {
+    total.split(channel, channel, channel_i, width, up).vectorize(channel_i);
+    tiled(total.update(), {k.outer_domain.x, k.outer_domain.y});
+  }
   Func sum = k.reduce;
   sum.compute_at(total, out_channel).bound_extent(channel, width * t.columns).bound_extent(out_channel, t.rows).split(channel, channel, channel_i, width, up).vectorize(channel_i).unroll(channel).unroll(out_channel);
   on_stack(sum);

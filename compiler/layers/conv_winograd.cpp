@@ -230,7 +230,7 @@ void define_weight_gradient(KernelContext &k, const Node &n) {
   Func padded_dy = phases(k, k.in(n, 0), dy, of_dy);
   Func D = tile_points(k, padded_dy, {lane}, {out}, transposed(m.rows.output), transposed(m.columns.output), int(s.rows.tile), int(s.columns.tile), half_d, "D");
   // The blocks of tiles, and the tiles and lanes of a block.
-  const WinogradBlock block = winograd_block(s, dy[0]);
+  const WinogradBlock block = winograd_weight_block(s);
   RDom b(0, int((s.columns.tiles + block.columns - 1) / block.columns), 0, int((s.rows.tiles + block.rows - 1) / block.rows), "blocks");
   RDom t(0, k.lanes, 0, int(block.columns), 0, int(block.rows), "examples");
   Var bx("bx"), by("by");
@@ -238,8 +238,13 @@ void define_weight_gradient(KernelContext &k, const Node &n) {
   sum(channel, out, i, j, bx, by) = k.constant(0);
   sum(channel, out, i, j, bx, by) += D(t.x, bx * int(block.columns) + t.y, by * int(block.rows) + t.z, out, i, j) *
                                      V(channel, t.x, bx * int(block.columns) + t.y, by * int(block.rows) + t.z, i, j);
-  total(channel, out, i, j) = k.constant(0);
-  total(channel, out, i, j) += sum(channel, out, i, j, b.x, b.y);
+  const bool one_block = block.columns >= s.columns.tiles && block.rows >= s.rows.tiles;
+  if (one_block) {
+    total(channel, out, i, j) = sum(channel, out, i, j, 0, 0);
+  } else {
+    total(channel, out, i, j) = k.constant(0);
+    total(channel, out, i, j) += sum(channel, out, i, j, b.x, b.y);
+  }
   Exprs z, rows;
   for (int p = 0; p < int(s.columns.points()); p++)
     z.push_back(total(channel, out, p, j));

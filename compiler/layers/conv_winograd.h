@@ -39,6 +39,9 @@ struct WinogradBlock {
 // `channels`: of the result, of one phase.
 WinogradBlock winograd_block(const WinogradShape &s, int64_t channels);
 
+// Tiles whose products are added before the sum in memory is touched: the gradient of the weights.
+WinogradBlock winograd_weight_block(const WinogradShape &s);
+
 // Transformed weights stand in the order in which they are read: [point][phase, block of outputs][group of inputs][output,
 // input], so that a group's weights for a block are whole lines.
 struct WinogradPacking {

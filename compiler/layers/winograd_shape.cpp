@@ -52,6 +52,16 @@ WinogradBlock winograd_block(const WinogradShape &s, int64_t channels) {
   return best;
 }
 
+WinogradBlock winograd_weight_block(const WinogradShape &s) {
+  constexpr int64_t kMostTiles = 8;
+  WinogradBlock b;
+  b.columns = up(s.columns.tiles, up(s.columns.tiles, kMostTiles));
+  b.rows = std::min(s.rows.tiles, std::max<int64_t>(1, kMostTiles / b.columns));
+  if (s.rows.tiles * s.columns.tiles <= 2 * kMostTiles)
+    b.rows = s.rows.tiles;
+  return b;
+}
+
 WinogradPacking winograd_packing(const WinogradShape &s, int64_t channels, int64_t inputs) {
   WinogradPacking p;
   p.block = winograd_block(s, channels).channels;

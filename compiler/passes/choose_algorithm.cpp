@@ -20,7 +20,7 @@ namespace {
 constexpr int64_t kLeastWork = 100000;
 // Costs in multiply-adds of a vector. An element of a transform that is stored, and of one that is used at once:
 constexpr double kStored = 5, kUsed = 2.5;
-constexpr double kLeastGain = 1.25;
+constexpr double kLeastGain = 1.05;
 constexpr int64_t kMostRow = 250; // vectors, of 64 bytes at most: 16 KB of stack
 
 struct Shape {
