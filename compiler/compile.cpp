@@ -239,6 +239,7 @@ Compiled compile(Graph graph, const CompileOptions &options) {
         pass("fuse", *g);
       }
     append("fused", target, "# inference\n" + print(c.infer) + (c.train.nodes.empty() ? "" : "# training\n" + print(c.train)));
+    c.decisions = decisions.made();
     if (reached("fused"))
       continue;
 
