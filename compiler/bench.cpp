@@ -176,25 +176,26 @@ BenchReport bench(const Graph &forward, const BenchOptions &options) {
     r.macs += call.routine == "infer" ? call.macs : 0;
     r.train_macs += call.routine == "train" ? call.macs : 0;
   }
-  for (bool training : {true, false}) {
+  for (const std::string graph : {"training", "inference", "one image"}) {
+    const bool training = graph == "training", single = graph == "one image";
     if (training && !r.trains)
       continue;
     recorder.calls = 0; // a log of other calls starts anew
     recorder.logs.clear();
     own_log = nullptr;
     recorder.calls = r.calls.size();
-    recorder.events_left = training || !r.trains ? 20000 : 0;
+    recorder.events_left = training || (!r.trains && !single) ? 20000 : 0;
     recorder.start = Clock::now();
     {
-      Bench all(slow, options.threads, r.count);
-      times(options.seconds, [&] { training ? all.train() : all.predict(r.count); });
+      Bench some(slow, single ? 1 : options.threads, single ? 1 : r.count);
+      times(single ? std::min(options.seconds, 0.5) : options.seconds, [&] { training ? some.train() : some.predict(single ? 1 : r.count); });
     }
     std::vector<KernelTime> kernels;
     double total = 0;
     for (size_t i = 0; i < r.calls.size(); i++) {
       KernelTime k;
       k.call = r.calls[i];
-      k.training = training;
+      k.graph = graph;
       for (const auto &log : recorder.logs)
         if (i < log->seconds.size()) {
           k.seconds += log->seconds[i];

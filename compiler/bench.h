@@ -28,9 +28,9 @@ struct Rate {
 
 struct KernelTime {
   CallInfo call;
-  bool training = false;
-  double seconds = 0; // one run over a chunk of `lanes` examples, or over a block of parameters
-  double share = 0;   // of the time of all kernels of a training step, or of inference
+  std::string graph;  // "training", "inference" or "one image"
+  double seconds = 0; // one run over a chunk of `lanes` examples, over one image, or over a block of parameters
+  double share = 0;   // of the time of all kernels of its graph
   int64_t runs = 0;
 };
 

@@ -40,7 +40,8 @@ ModelInfo describe(const Graph &g, const Plan &plan, const CompileOptions &optio
   info.partial_sums = plan.partial_sums;
   info.alignment = plan.alignment;
   info.train_arena = plan.train.workspace_bytes, info.train_alive = plan.train.workspace_bound;
-  info.infer_arena = plan.infer.workspace_bytes, info.infer_alive = plan.infer.workspace_bound;
+  const GraphPlan &infer = plan.infer.workspace_bytes < plan.single.workspace_bytes ? plan.single : plan.infer; // they share one
+  info.infer_arena = infer.workspace_bytes, info.infer_alive = infer.workspace_bound;
   info.input = g[g.find("input")].type.dims;
   info.output = g[g.output].type.dims;
   info.trains = g.loss != kNoValue;
@@ -83,13 +84,14 @@ void merge(ModelInfo &all, const ModelInfo &variant) {
     all.infer_bytes[i] = std::max(all.infer_bytes[i], variant.infer_bytes[i]);
 }
 
-std::vector<Routine> make_routines(KernelSet &kernels, const Compiled &c, const Plan &plan) {
+std::vector<Routine> make_routines(KernelSet &kernels, const Compiled &c, const Plan &plan, const ModelInfo &info) {
   auto image = [&](const char *op) { return c.infer.find(op); };
   auto place = [&](ValueId v) { return plan.infer.of(v)->place; };
   int64_t input = c.infer[image("input")].type.size();
   Routine pack_f32{"pack_f32", {kernels.pack(Halide::Float(32), Region::Images, place(image("input")), input)}};
   Routine pack_u8{"pack_u8", {kernels.pack(Halide::UInt(8), Region::Images, place(image("input")), input)}};
   Routine pack_target{"pack_target", {}}, infer{"infer", {}}, prepare{"prepare", {}}, loss{"loss", {}}, train{"train", {}}, finish{"finish_partial", {}};
+  Routine prepare_one{"prepare_one", {}}, infer_one{"infer_one", {}};
   Routine unpack{"unpack", {kernels.unpack(place(c.infer.output), c.infer[c.infer.output].type.size())}};
   if (ValueId t = image("target"); t != kNoValue)
     pack_target.calls.push_back(kernels.pack(Halide::Float(32), Region::Targets, place(t), c.infer[t].type.size()));
@@ -98,7 +100,7 @@ std::vector<Routine> make_routines(KernelSet &kernels, const Compiled &c, const 
     const Node &last = g[group.back()];
     if (has_trait(last, kPrepare) && !prepared.insert(last.name).second)
       return; // inference and training share it
-    Routine &r = has_trait(last, kPrepare) ? prepare : has_trait(last, kMetric) && &g == &c.infer ? loss
+    Routine &r = has_trait(last, kPrepare) ? (p.single ? prepare_one : prepare) : has_trait(last, kMetric) && &g == &c.infer ? loss
                                                    : has_trait(last, kFinish)                     ? finish
                                                                                                   : usual;
     r.calls.push_back(kernels.group(g, p, group));
@@ -107,7 +109,12 @@ std::vector<Routine> make_routines(KernelSet &kernels, const Compiled &c, const 
     add(c.infer, plan.infer, group, infer);
   for (const auto &group : plan.train.groups)
     add(c.train, plan.train, group, train);
-  std::vector<Routine> all = {prepare, pack_f32, pack_u8, pack_target, infer, unpack, loss, train, finish};
+  for (const auto &group : plan.single.groups)
+    add(c.single, plan.single, group, infer_one);
+  Routine convert_u8{"convert_u8", {kernels.convert(Halide::UInt(8), input)}};
+  std::vector<Routine> all = {prepare, pack_f32, pack_u8, pack_target, infer, unpack, loss, train, finish, prepare_one, convert_u8, infer_one};
+  if (info.f64)
+    all.push_back({"convert_f32", {kernels.convert(Halide::Float(32), input)}});
   Routine reduce{"reduce", {}}, update{"update", {}};
   if (c.graph.loss != kNoValue) {
     reduce.calls.push_back(kernels.reduce(plan));
@@ -198,14 +205,15 @@ Compiled compile(Graph graph, const CompileOptions &options) {
     return c;
 
   Decisions decisions; // of the target at hand
+  int lanes = 1;       // of its vectors
   auto pass = [&](const char *name, Graph &g) {
     for (const Pass &p : passes())
       if (p.name == name) {
         std::string before = options.after_pass ? print(g) : "";
-        p.run(g, decisions);
+        p.run(g, decisions, lanes);
         verify(g, name);
         if (options.after_pass)
-          options.after_pass(name, &g == &c.infer ? "inference" : "training", g, before != print(g));
+          options.after_pass(name, &g == &c.infer ? "inference" : &g == &c.single ? "one image" : "training", g, before != print(g));
       }
   };
   c.infer = c.train = std::move(graph);
@@ -230,7 +238,7 @@ Compiled compile(Graph graph, const CompileOptions &options) {
   for (const MachineTarget &target : targets) {
     const auto tuned = options.tuned.find(target.name);
     decisions = Decisions(tuned == options.tuned.end() ? std::map<std::string, std::string>() : tuned->second);
-    c.infer = infer, c.train = train;
+    c.infer = infer, c.train = train, c.single = c.graph;
     for (Graph *g : {&c.infer, &c.train})
       if (!g->nodes.empty()) {
         if (options.conv != "direct")
@@ -238,14 +246,17 @@ Compiled compile(Graph graph, const CompileOptions &options) {
         pass("choose-layout", *g);
         pass("fuse", *g);
       }
-    append("fused", target, "# inference\n" + print(c.infer) + (c.train.nodes.empty() ? "" : "# training\n" + print(c.train)));
+    KernelSet kernels(target, real, c.graph.name, decisions, options.schedule);
+    lanes = kernels.lanes();
+    pass("lay-out-single", c.single);
+    pass("fuse", c.single);
+    append("fused", target, "# inference\n" + print(c.infer) + (c.train.nodes.empty() ? "" : "# training\n" + print(c.train)) + "# one image\n" + print(c.single));
     c.decisions = decisions.made();
     if (reached("fused"))
       continue;
 
-    KernelSet kernels(target, real, c.graph.name, decisions, options.schedule);
-    Plan plan = plan_memory(c.infer, c.train, kernels.lanes(), real.bytes());
-    append("plan", target, plan_text(plan, c.infer, c.train));
+    Plan plan = plan_memory(c.infer, c.train, c.single, kernels.lanes(), real.bytes());
+    append("plan", target, plan_text(plan, c.infer, c.train, c.single));
     took("passes and plan");
     if (reached("plan"))
       continue;
@@ -257,7 +268,7 @@ Compiled compile(Graph graph, const CompileOptions &options) {
     for (const Node &n : c.graph.nodes)
       if (op_of(n).macs)
         parts.macs += op_of(n).macs(c.graph, n);
-    parts.routines = make_routines(kernels, c, plan);
+    parts.routines = make_routines(kernels, c, plan, info);
     parts.tick = options.instrument ? kTickSymbol : "";
     c.calls.clear();
     for (const Routine &r : parts.routines)

@@ -45,8 +45,9 @@ struct CallInfo {
 struct Compiled {
   Graph graph; // forward, loss and metrics
   // Laid out and fused for one target:
-  Graph infer; // the same
-  Graph train; // forward, loss, backward and update; no nodes if the model has no loss
+  Graph infer;  // the same
+  Graph single; // forward, for one image at a time
+  Graph train;  // forward, loss, backward and update; no nodes if the model has no loss
   ModelInfo info;
   // By stage: graph gradient fused plan schedule stmt llvm asm header obj, up to `stop_at` ("obj" is the object's
   // bytes). `stmt`, `schedule`, `llvm` and `asm` are made only where they are the stage asked for.

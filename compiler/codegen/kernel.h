@@ -16,6 +16,7 @@ public:
   const Graph &graph;
   Halide::Type real;
   int lanes;
+  bool single = false; // one image: one lane, and vectors along a dimension that the layout chooses
   // Runtime scalars of every kernel: examples in this chunk, factor of the loss's gradient, number of the update.
   Halide::Param<int32_t> valid{"valid"}, step{"step"};
   Halide::Expr scale;
@@ -26,6 +27,7 @@ public:
                     Scatter,
                     PerLane,
                     Outer,
+                    Copy,
                     Tiles,
                     FastForward,
                     FastData,
@@ -42,6 +44,14 @@ public:
   Halide::RDom domain, outer_domain;
   bool accumulates = false;        // adds to what the output holds
   std::vector<Halide::Func> roots; // small stages computed before the rest
+  Halide::Func copied;             // Copy: the whole source, ...
+  std::vector<int64_t> copied_extents;
+  std::vector<int> copied_to;      // ... and where in the result it begins, by dimension
+  bool bordered = false;           // Copy: zeros stand around it
+  bool copied_lines = false;       // Copy: source and result have the same innermost dimension, ...
+  int64_t copied_length = 1;       // ... of which so many elements are copied
+  // The dimensions of the stored value of which this input is a view in another shape; none: the input is stored so.
+  std::map<ValueId, std::vector<int64_t>> seen_through;
 
   KernelContext(const Graph &g, Halide::Type t, int l, Decisions &d, std::string k) : graph(g), real(t), lanes(l), decisions_(d), key_(std::move(k)) {}
   // The index of the candidate to take for what the schedule calls `what`.

@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include "codegen/kernels.h"
+#include "codegen/schedule.h"
+#include "graph/layout.h"
 #include "hash.h"
 #include "layers/op.h"
 
@@ -22,12 +24,69 @@ void fix_shape(B &&buffer, const std::vector<int64_t> &extents, int alignment) {
   buffer.set_host_alignment(alignment);
 }
 
-std::vector<int64_t> extents(const Type &t, int lanes) {
-  std::vector<int64_t> e;
-  if (has_lane(t))
-    e.push_back(lanes);
-  e.insert(e.end(), t.dims.rbegin(), t.dims.rend());
-  return e;
+// A stored value's dimensions, the lane first; the innermost of a layout reaches to the end of its line.
+struct Shape {
+  std::vector<int64_t> extents, strides;
+};
+Shape shape_of(const Node &n, int lanes) {
+  const Layout layout = layout_of(n);
+  const int64_t each = has_lane(n.type) ? lanes : 1;
+  Shape s;
+  if (has_lane(n.type))
+    s = {{lanes}, {1}};
+  for (size_t i = n.type.dims.size(); i-- > 0;) {
+    s.extents.push_back(int64_t(i) == layout.innermost() ? layout.pitch : n.type.dims[i]);
+    s.strides.push_back(layout.strides[i] * each);
+  }
+  return s;
+}
+
+template <class B>
+void fix_shape(B &&buffer, const Shape &shape, int alignment) {
+  for (int i = 0; i < int(shape.extents.size()); i++)
+    buffer.dim(i).set_bounds(0, int(shape.extents[size_t(i)])).set_stride(int(shape.strides[size_t(i)]));
+  buffer.set_host_alignment(alignment);
+}
+
+// The value `seen` of another shape in the same order, row by row, as what is stored.
+Func view_of(Func stored, const Type &type, const std::vector<Var> &at, const Type &seen) {
+  Expr flat = 0;
+  for (size_t i = 0; i < seen.dims.size(); i++)
+    flat = flat * int(seen.dims[i]) + at[at.size() - 1 - i];
+  std::vector<Expr> place = {at[0]};
+  int64_t step = 1;
+  for (size_t i = type.dims.size(); i-- > 0; step *= type.dims[i])
+    place.push_back(i ? flat / int(step) % int(type.dims[i]) : flat / int(step));
+  Func view("view");
+  view(at) = stored(place);
+  return view;
+}
+
+// The result of Form::Copy: what is copied, a part or all of `out`.
+void define_copy(KernelContext &k, Func out, const Node &last, const Node &from, bool stored_as_seen) {
+  const Layout to = layout_of(last), source = layout_of(from);
+  const size_t rank = last.type.dims.size();
+  // Lines of one order and pitch are copied with what stands behind their ends.
+  const bool lines = stored_as_seen && !to.order.empty() && to.innermost() == source.innermost() && from.type.dims.size() == rank;
+  const bool wholes = lines && k.lanes == 1 && has_lane(last.type) && to.pitch == source.pitch && to.innermost() == 0 && rank > 1;
+  Halide::Region ranges;
+  std::vector<Expr> read, write;
+  for (size_t i = rank; i-- > 0;)
+    ranges.emplace_back(Expr(0), int(wholes && i == 0 ? to.pitch : k.copied_extents[i]));
+  k.domain = RDom(ranges, "copied");
+  if (has_lane(last.type)) {
+    read.push_back(0);
+    write.push_back(0);
+  }
+  for (size_t i = rank; i-- > 0;) {
+    const RVar at = k.domain[int(rank - 1 - i)];
+    read.push_back(at);
+    write.push_back(at + k.copied_to[i]);
+  }
+  k.copied_lines = lines;
+  k.copied_length = wholes ? to.pitch : k.copied_extents[size_t(to.innermost())];
+  out(k.vars(last.type)) = k.bordered ? k.constant(0) : undef(k.real);
+  out(write) = k.copied(read);
 }
 
 void bound_all(Func f, const std::vector<int64_t> &extents) {
@@ -60,10 +119,20 @@ KernelCall KernelSet::group(const Graph &g, const GraphPlan &plan, const std::ve
   KernelCall call;
   ValueId root = nodes.back();
   const Node &last = g[root];
+  const int lanes = plan.lanes;
   // What it reads from outside, in the order of first use, under names that do not depend on the place in the net.
   std::vector<ValueId> reads;
   std::map<ValueId, std::string> name;
-  std::string text, what;
+  std::string text = plan.single ? "single\n" : "", what;
+  // The stored value that `i` is, or is a view of; a view in the same memory needs no other name.
+  auto source_of = [&](ValueId i) {
+    ValueId m = plan.memory.at(size_t(i));
+    return m != kNoValue && m != i && !layout_of(g[m]).dense ? m : i;
+  };
+  auto layout_text = [&](const Node &n) {
+    const Layout l = layout_of(n);
+    return l.dense ? "" : fmt::format(" order {} pitch {}", dims_text(l.order, ","), l.pitch);
+  };
   for (ValueId v : nodes) {
     const Node &n = g[v];
     std::string line = n.op + "(";
@@ -74,7 +143,9 @@ KernelCall KernelSet::group(const Graph &g, const GraphPlan &plan, const std::ve
         if (!s)
           throw GraphError{fmt::format("kernel: %{} is not stored", g[i].name)};
         it->second = fmt::format("in{}", reads.size());
-        text += fmt::format("{} : {} align {}\n", it->second, type_text(g[i].type), alignment_of(s->place, real_));
+        text += fmt::format("{} : {}{} align {}\n", it->second, type_text(g[i].type), layout_text(g[i]), alignment_of(s->place, real_));
+        if (source_of(i) != i)
+          text += fmt::format("  view of {}{}\n", type_text(g[source_of(i)].type), layout_text(g[source_of(i)]));
         if (g[i].type.kind == Kind::Label)
           text += fmt::format("  classes {}\n", g[i].integer("classes"));
         reads.push_back(i);
@@ -98,7 +169,7 @@ KernelCall KernelSet::group(const Graph &g, const GraphPlan &plan, const std::ve
     if (op_of(g[v]).macs)
       call.macs += op_of(g[v]).macs(g, g[v]);
   }
-  auto bytes_of = [&](ValueId v) { return g[v].type.size() * (has_lane(g[v].type) ? lanes_ : 1) * real_.bytes(); };
+  auto bytes_of = [&](ValueId v) { return g[v].type.size() * (has_lane(g[v].type) ? lanes : 1) * real_.bytes(); };
   call.bytes = bytes_of(root);
   for (ValueId v : reads) {
     call.places.push_back(plan.of(v)->place);
@@ -113,16 +184,22 @@ KernelCall KernelSet::group(const Graph &g, const GraphPlan &plan, const std::ve
 
   // Of what is computed and not of where: the same kernel in another net has the same key.
   const std::string key = fmt::format("{}.{:016x}", what, fnv1a(text));
-  KernelContext k(g, real_, lanes_, decisions_, key);
+  KernelContext k(g, real_, lanes, decisions_, key);
+  k.single = plan.single;
   std::vector<Halide::Argument> arguments;
   for (size_t i = 0; i < reads.size(); i++) {
     const Type &t = g[reads[i]].type;
     Halide::Type element = t.kind != Kind::Label ? real_ : g[reads[i]].integer("classes") > 256 ? Halide::UInt(16)
                                                                                                 : Halide::UInt(8);
-    auto e = extents(t, lanes_);
-    ImageParam p(element, int(e.size()), fmt::format("in{}", i));
+    const Node &source = g[source_of(reads[i])];
+    const Shape e = shape_of(source, lanes);
+    ImageParam p(element, int(e.extents.size()), fmt::format("in{}", i));
     fix_shape(p, e, t.kind == Kind::Label ? element.bytes() : alignment_of(plan.of(reads[i])->place, real_));
     k.values[reads[i]] = p;
+    if (source_of(reads[i]) != reads[i]) {
+      k.values[reads[i]] = view_of(p, source.type, k.vars(t), t);
+      k.seen_through[reads[i]] = source.type.dims;
+    }
     arguments.push_back(p);
   }
   Param<float> scale32("scale");
@@ -138,16 +215,20 @@ KernelCall KernelSet::group(const Graph &g, const GraphPlan &plan, const std::ve
   }
   Func out("out");
   auto v = k.vars(last.type);
-  if (k.accumulates) {
+  if (k.form == KernelContext::Form::Copy) {
+    define_copy(k, out, last, g[source_of(last.inputs[0])], source_of(last.inputs[0]) == last.inputs[0]);
+  } else if (k.accumulates) {
     out(v) = undef(real_);
     out(v) += k.values.at(root)(v);
   } else {
     out(v) = k.values.at(root)(v);
   }
-  auto e = extents(last.type, lanes_);
-  bound_all(out, e);
+  const Shape e = shape_of(last, lanes);
+  bound_all(out, e.extents);
   fix_shape(out.output_buffer(), e, alignment_of(out_storage->place, real_));
-  if (scheduled_)
+  if (plan.single)
+    schedule_single(k, out, last, list, target_);
+  else if (scheduled_)
     schedule(k, out, last.type, list, target_);
   Kernel &made = add(what, text, Pipeline(out), arguments);
   made.key = key;
@@ -174,6 +255,22 @@ KernelCall KernelSet::pack(Halide::Type from, Region region, Place to, int64_t e
   if (scheduled_)
     out.vectorize(lane);
   call.kernel = add(from.is_uint() ? "pack_u8" : "pack_f32", text, Pipeline(out), {in}).name;
+  return call;
+}
+
+KernelCall KernelSet::convert(Halide::Type from, int64_t elements) {
+  KernelCall call{"", {{Region::Images, 0}, {Region::Image, 0}}, {0, 0}, from.is_uint() ? "convert u8" : "convert f32", 0, elements * (from.bytes() + real_.bytes())};
+  Var i("i"), in_vector("in_vector");
+  ImageParam in(from, 1, "in");
+  fix_shape(in, std::vector<int64_t>{elements}, from.bytes());
+  Func out("out");
+  Expr e = cast(real_, in(i));
+  out(i) = from.is_uint() ? e * Internal::make_const(real_, 1.0 / 255) : e;
+  bound_all(out, {elements});
+  fix_shape(out.output_buffer(), std::vector<int64_t>{elements}, real_.bytes());
+  if (elements >= lanes_)
+    out.split(i, i, in_vector, lanes_, TailStrategy::ShiftInwards).vectorize(in_vector);
+  call.kernel = add(from.is_uint() ? "convert_u8" : "convert_f32", fmt::format("convert {} {}\n", from.bits(), elements), Pipeline(out), {in}).name;
   return call;
 }
 

@@ -54,6 +54,8 @@ public:
   KernelCall group(const Graph &g, const GraphPlan &plan, const std::vector<ValueId> &nodes);
   // [lanes][elements] of the user's numbers to [elements][lanes]
   KernelCall pack(Halide::Type from, Region region, Place to, int64_t elements);
+  // One image of the user's numbers as it is, in reals.
+  KernelCall convert(Halide::Type from, int64_t elements);
   KernelCall unpack(Place from, int64_t elements);
   // A block of the flat vector: the partial sums in order to the gradients, or through the optimizer.
   KernelCall reduce(const Plan &plan);

@@ -132,7 +132,7 @@ void define_plan(llvm::Module &m, const LibraryParts &parts, const ModelInfo &in
   w.integer(uint64_t(p.partial_bytes));
   w.integer(uint64_t(p.partial_metrics));
   w.integer(uint64_t(p.train.workspace_bytes));
-  w.integer(uint64_t(p.infer.workspace_bytes));
+  w.integer(uint64_t(std::max(p.infer.workspace_bytes, p.single.workspace_bytes)));
   w.integer(uint64_t(p.prepared_bytes));
   w.integer(uint64_t(parts.scratch_bytes));
   w.integer(uint64_t(parts.macs));
@@ -170,6 +170,7 @@ void define_plan(llvm::Module &m, const LibraryParts &parts, const ModelInfo &in
   }
   w.pointer(starts.empty() ? nullptr : array_of(m, starts, "starts"));
   w.integer(parts.target.cpu_needs);
+  w.integer(uint64_t(p.single_most));
   g->setInitializer(w.done());
   g->setConstant(true);
 }

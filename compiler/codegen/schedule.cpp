@@ -179,6 +179,7 @@ void schedule(KernelContext &k, Func out, const Type &type, const std::vector<co
   case Form::Scatter: scatter(k, out, type, m); break;
   case Form::PerLane: per_lane(k, out, type, m); break;
   case Form::Outer: outer(k, out, type, m); break;
+  case Form::Copy: break; // of one image alone
   case Form::Tiles:
   case Form::FastForward:
   case Form::FastData:

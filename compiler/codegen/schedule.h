@@ -52,4 +52,8 @@ void schedule_winograd(KernelContext &context, Halide::Func out, const Type &typ
 void schedule_fast(KernelContext &context, Halide::Func out, const Type &type, const std::vector<const Node *> &nodes,
                    const MachineTarget &target);
 
+// schedule_single.cpp: kernels of one image; the layout of `last` says along which dimension vectors stand.
+void schedule_single(KernelContext &context, Halide::Func out, const Node &last, const std::vector<const Node *> &nodes,
+                     const MachineTarget &target);
+
 } // namespace cnnc

@@ -21,7 +21,7 @@ struct Options {
   BuildOptions build;
 };
 
-double flops(const BenchReport &r, const CallInfo &c) { return 2.0 * double(c.macs) * r.lanes; }
+double flops(const BenchReport &r, const CallInfo &c) { return 2.0 * double(c.macs) * (c.routine == "infer_one" ? 1 : r.lanes); }
 
 // The least time that a limit allows, and its name: arithmetic, or reading what does not stand in registers.
 std::pair<double, const char *> limit(const BenchReport &r, const KernelTime &k) {
@@ -45,13 +45,14 @@ std::string table(const BenchReport &r) {
     line("training", r.train, r.train_macs);
   line("inference", r.infer, r.macs);
   s += fmt::format("one image  {:>10.2f} us, {:.0f} % of one core's peak\n", r.latency * 1e6, 100 * 2 * double(r.macs) / r.latency / r.peak.flops);
-  for (bool training : {true, false}) {
-    if (training && !r.trains)
+  for (const std::string graph : {"training", "inference", "one image"}) {
+    if (graph == "training" && !r.trains)
       continue;
-    s += fmt::format("\n{}: each kernel over a chunk of {} examples, or a block of parameters\n", training ? "training" : "inference", r.lanes);
+    s += "\n" + graph;
+    s += graph == "one image" ? ": each kernel\n" : fmt::format(": each kernel over a chunk of {} examples, or a block of parameters\n", r.lanes);
     s += fmt::format("{:>9} {:>6} {:>9} {:>6} {:>9}  {:<14} {}\n", "us", "share", "GFLOP/s", "peak", "KB moved", "limit", "kernel");
     for (const KernelTime &k : r.kernels) {
-      if (k.training != training)
+      if (k.graph != graph)
         continue;
       auto [least, name] = limit(r, k);
       const double f = flops(r, k.call);
@@ -85,7 +86,7 @@ std::string json(const BenchReport &r) {
     j["kernels"].push_back({{"name", k.call.kernel},
                             {"op", k.call.what},
                             {"routine", k.call.routine},
-                            {"graph", k.training ? "training" : "inference"},
+                            {"graph", k.graph},
                             {"seconds", k.seconds},
                             {"share", k.share},
                             {"runs", k.runs},

@@ -11,6 +11,8 @@
 namespace cnnc::commands {
 namespace {
 
+constexpr int kLanes = 16; // of a vector of 64 bytes
+
 struct Options {
   std::string file, output = "-";
   std::vector<std::string> passes;
@@ -42,7 +44,7 @@ int run_passes(const Options &o) {
   for (const std::string &name : o.passes)
     for (const Pass &p : passes())
       if (p.name == name) {
-        p.run(graph, decisions);
+        p.run(graph, decisions, kLanes);
         verify(graph, name);
       }
   write_output(o.output, print(graph));

@@ -39,8 +39,9 @@ void register_avg_pool(Registry &r) {
     for (int row = 0; row < int(size[0]); row++)
       for (int column = 0; column < int(size[1]); column++) {
         Expr y = top + row, x = left + column;
-        Expr e = k.in(n, 0)(v[0], clamp(x, 0, w - 1), clamp(y, 0, h - 1), v[3]);
-        if (pad != std::vector<int64_t>{0, 0, 0, 0})
+        bool inside = pad == std::vector<int64_t>{0, 0, 0, 0};
+        Expr e = inside ? k.in(n, 0)(v[0], x, y, v[3]) : k.in(n, 0)(v[0], clamp(x, 0, w - 1), clamp(y, 0, h - 1), v[3]);
+        if (!inside)
           e = select(y >= 0 && y < h && x >= 0 && x < w, e, k.constant(0));
         sum = sum.defined() ? sum + e : e;
       }

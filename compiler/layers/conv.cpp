@@ -152,6 +152,7 @@ void register_conv(Registry &r) {
   f.name = "conv";
   f.traits = kContraction;
   f.padded_input = 0;
+  f.unit_inputs = {1, 2};
   f.arity_min = 2, f.arity_max = 3;
   f.infer = infer_forward;
   f.define = define_forward;

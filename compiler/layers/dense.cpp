@@ -15,6 +15,7 @@ void register_dense(Registry &r) {
   Op f;
   f.name = "dense";
   f.traits = kContraction;
+  f.unit_inputs = {1, 2};
   f.arity_min = 2, f.arity_max = 3;
   f.infer = [](const Graph &g, const Node &n) {
     const Type &x = g[n.inputs[0]].type, &w = g[n.inputs[1]].type;

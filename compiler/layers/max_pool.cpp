@@ -26,8 +26,9 @@ Best scan(KernelContext &k, const Node &n) {
   for (int r = 0; r < int(size[0]); r++)
     for (int s = 0; s < int(size[1]); s++) {
       Expr y = v[2] * int(stride[0]) + r - int(pad[0]), x = v[1] * int(stride[1]) + s - int(pad[2]);
-      Expr e = k.in(n, 0)(v[0], clamp(x, 0, w - 1), clamp(y, 0, h - 1), v[3]);
-      if (pad != std::vector<int64_t>{0, 0, 0, 0})
+      bool inside = pad == std::vector<int64_t>{0, 0, 0, 0};
+      Expr e = inside ? k.in(n, 0)(v[0], x, y, v[3]) : k.in(n, 0)(v[0], clamp(x, 0, w - 1), clamp(y, 0, h - 1), v[3]);
+      if (!inside)
         e = select(y >= 0 && y < h && x >= 0 && x < w, e, k.real.bits() == 64 ? k.constant(-INFINITY) : Expr(-INFINITY));
       Expr place = k.constant(r * int(size[1]) + s);
       if (!best.value.defined()) {

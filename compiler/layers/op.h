@@ -43,6 +43,9 @@ struct Op {
   std::function<void(Backward &, const Node &)> differentiate;
   int padded_input = -1;  // which input `padding` surrounds: choose_layout stores its border; -1: none
   bool no_window = false; // a contraction whose tile cannot end in a window
+  // A contraction whose result and these inputs have the same first dimension, of channels or units: for one image they
+  // may stand innermost. The other inputs are read an element at a time then.
+  std::vector<int> unit_inputs;
   // Multiply-adds an example, by the direct method.
   std::function<int64_t(const Graph &, const Node &)> macs;
 };

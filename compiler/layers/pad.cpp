@@ -26,6 +26,11 @@ void register_pad(Registry &r) {
     Func out;
     out(v) = select(y >= 0 && y < h && x >= 0 && x < w,
                     k.in(n, 0)(v[0], clamp(x, 0, w - 1), clamp(y, 0, h - 1), v[3]), k.constant(0));
+    k.form = k.single ? KernelContext::Form::Copy : KernelContext::Form::Elementwise;
+    k.copied = k.in(n, 0);
+    k.copied_extents = k.type(n, 0).dims;
+    k.copied_to = {0, int(p[0]), int(p[2])};
+    k.bordered = true;
     k.result(n, out);
   };
   r.ops.push_back(f);

@@ -5,12 +5,14 @@
 
 namespace cnnc {
 const std::vector<Pass> &passes() {
-  auto decides_nothing = [](void (*pass)(Graph &)) { return [pass](Graph &g, Decisions &) { pass(g); }; };
+  auto decides_nothing = [](void (*pass)(Graph &)) { return [pass](Graph &g, Decisions &, int) { pass(g); }; };
+  auto decides = [](void (*pass)(Graph &, Decisions &)) { return [pass](Graph &g, Decisions &d, int) { pass(g, d); }; };
   static const std::vector<Pass> all = {{"differentiate", decides_nothing(differentiate)},
                                         {"remove-dead", decides_nothing(remove_dead)},
-                                        {"choose-algorithm", choose_algorithm},
-                                        {"use-fast-convolution", use_fast_convolution},
+                                        {"choose-algorithm", decides(choose_algorithm)},
+                                        {"use-fast-convolution", decides(use_fast_convolution)},
                                         {"choose-layout", decides_nothing(choose_layout)},
+                                        {"lay-out-single", [](Graph &g, Decisions &, int lanes) { lay_out_single(g, lanes); }},
                                         {"fuse", decides_nothing(fuse)}};
   return all;
 }

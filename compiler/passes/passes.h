@@ -15,12 +15,14 @@ void choose_layout(Graph &g);
 // Convolutions that gain enough by it take an algorithm with fewer products; the second form: all that can.
 void choose_algorithm(Graph &g, Decisions &decisions);
 void use_fast_convolution(Graph &g, Decisions &decisions);
+// The graph of one image: the forward nodes alone, a layout for each value (`lanes` elements to a vector), packed weights.
+void lay_out_single(Graph &g, int lanes);
 // Gives every node that computes something the number of the kernel it belongs to.
 void fuse(Graph &g);
 
 struct Pass {
   std::string name;
-  std::function<void(Graph &, Decisions &)> run;
+  std::function<void(Graph &, Decisions &, int lanes)> run; // elements to a vector: lay-out-single alone asks for them
 };
 // All passes in the order in which a training graph takes them.
 const std::vector<Pass> &passes();

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 
+#include "graph/layout.h"
 #include "layers/op.h"
 
 namespace cnnc {
@@ -78,7 +79,7 @@ void place_in_arena(GraphPlan &plan) {
 } // namespace
 
 const char *region_name(Region r) {
-  static const char *const names[] = {"parameters", "state", "gradients", "partials", "partial", "workspace", "prepared", "images", "targets", "outputs", "scratch"};
+  static const char *const names[] = {"parameters", "state", "gradients", "partials", "partial", "workspace", "prepared", "images", "targets", "outputs", "scratch", "image"};
   return names[int(r)];
 }
 
@@ -89,8 +90,26 @@ const Storage *GraphPlan::of(ValueId v) const {
 }
 
 namespace {
-GraphPlan plan_graph(const Graph &g, const Plan &plan, bool training) {
+// Elements that a group of one image may read behind the last of an input: vectors end where lines of the result do.
+int64_t read_beyond(const Graph &g, const std::vector<ValueId> &group, int lanes) {
+  const Layout result = layout_of(g[group.back()]);
+  if (result.order.size() != 3 || result.innermost() != 2)
+    return 2 * lanes;
+  int64_t columns = result.pitch;
+  for (size_t i = group.size(); i-- > 0;) {
+    const Node &n = g[group[i]];
+    if (has_trait(n, kContraction))
+      columns = (columns + lanes - 1) / lanes * lanes;
+    if (n.has("kernel") && n.has("stride"))
+      columns = (columns - 1) * n.list("stride")[1] + n.list("kernel")[1];
+  }
+  return columns + 2 * lanes; // more than is behind the line's begin
+}
+
+GraphPlan plan_graph(const Graph &g, const Plan &plan, bool training, bool single = false) {
   GraphPlan p;
+  p.single = single;
+  p.lanes = single ? 1 : plan.lanes;
   int count = int(g.nodes.size());
   p.memory.assign(size_t(count), kNoValue);
   std::vector<int> step(size_t(count), -1);
@@ -120,6 +139,14 @@ GraphPlan plan_graph(const Graph &g, const Plan &plan, bool training) {
         keep(i, has_trait(g[v], kUpdate) ? end : step[size_t(v)]);
   keep(g.output, training ? step[size_t(p.memory[size_t(g.output)])] : end); // unpacked after the last step
 
+  std::vector<int64_t> beyond(size_t(count), 0);
+  if (single)
+    for (const auto &group : p.groups)
+      for (ValueId v : group)
+        for (ValueId i : g[v].inputs)
+          if (ValueId m = p.memory[size_t(i)]; m != kNoValue)
+            beyond[size_t(m)] = std::max(beyond[size_t(m)], read_beyond(g, group, plan.lanes));
+
   int64_t lane_sums = aligned(plan.padded() * plan.element_bytes);
   for (ValueId v = 0; v < count; v++) {
     const Node &n = g[v];
@@ -130,13 +157,20 @@ GraphPlan plan_graph(const Graph &g, const Plan &plan, bool training) {
       continue;
     Storage s;
     s.value = v;
-    int64_t size = n.type.size();
+    int64_t size = layout_of(n).size;
     s.first = step[size_t(v)];
     s.last = std::max(last[size_t(v)], s.first);
     if (n.op == "parameter") {
       s.place = {Region::Parameters, plan.offsets.at(n.name) * plan.element_bytes};
       s.bytes = size * plan.element_bytes;
       s.first = -1, s.last = end;
+    } else if (single && n.op == "input") {
+      s.place = {Region::Image, 0}; // the caller's own where it is of reals
+      s.bytes = size * plan.element_bytes;
+      s.first = -1;
+    } else if (single && v == g.output) {
+      s.place = {Region::Outputs, 0};
+      s.bytes = size * plan.element_bytes;
     } else if (has_trait(n, kPrepare)) {
       s.place = {Region::Prepared, plan.prepared.at(n.name)};
       s.bytes = aligned(size * plan.element_bytes);
@@ -165,7 +199,7 @@ GraphPlan plan_graph(const Graph &g, const Plan &plan, bool training) {
       if (s.place.offset < 0)
         throw GraphError{"plan: the sum %" + n.name + " is no parameter's gradient"};
     } else {
-      s.bytes = aligned(size * plan.lanes * plan.element_bytes);
+      s.bytes = aligned((size + beyond[size_t(v)]) * p.lanes * plan.element_bytes);
       if (has_trait(n, kSource))
         s.first = -1;
     }
@@ -176,7 +210,7 @@ GraphPlan plan_graph(const Graph &g, const Plan &plan, bool training) {
 }
 } // namespace
 
-Plan plan_memory(const Graph &infer, const Graph &train, int lanes, int element_bytes) {
+Plan plan_memory(const Graph &infer, const Graph &train, const Graph &single, int lanes, int element_bytes) {
   Plan plan;
   plan.lanes = lanes;
   plan.element_bytes = element_bytes;
@@ -186,10 +220,10 @@ Plan plan_memory(const Graph &infer, const Graph &train, int lanes, int element_
       plan.offsets[infer[v].name] = plan.parameter_count;
       plan.parameter_count += infer[v].type.size();
     }
-  for (const Graph *g : {&infer, &train})
+  for (const Graph *g : {&infer, &train, &single})
     for (const Node &n : g->nodes)
       if (has_trait(n, kPrepare) && plan.prepared.emplace(n.name, plan.prepared_bytes).second)
-        plan.prepared_bytes += aligned(n.type.size() * element_bytes);
+        plan.prepared_bytes += aligned(layout_of(n).size * element_bytes);
   // A block is what one thread updates at a time: small enough to share out, large enough for full vectors.
   plan.block_elements = plan.parameter_count >= 16384 ? 4096 : plan.parameter_count >= 1024 ? 512
                                                                                             : 64;
@@ -206,6 +240,8 @@ Plan plan_memory(const Graph &infer, const Graph &train, int lanes, int element_
   plan.infer = plan_graph(infer, plan, false);
   if (!train.nodes.empty())
     plan.train = plan_graph(train, plan, true);
+  plan.single = plan_graph(single, plan, false, true);
+  plan.single_most = 1;
   return plan;
 }
 
@@ -219,7 +255,7 @@ std::string graph_plan_text(const char *title, const GraphPlan &p, const Graph &
 }
 } // namespace
 
-std::string plan_text(const Plan &plan, const Graph &infer, const Graph &train) {
+std::string plan_text(const Plan &plan, const Graph &infer, const Graph &train, const Graph &single) {
   std::string s = fmt::format("plan {} lanes {} element {} bytes\n", infer.name, plan.lanes, plan.element_bytes);
   s += fmt::format("parameters: {} elements in {} blocks of {}\n", plan.parameter_count, plan.blocks, plan.block_elements);
   if (plan.prepared_bytes)
@@ -229,7 +265,8 @@ std::string plan_text(const Plan &plan, const Graph &infer, const Graph &train) 
   s += graph_plan_text("infer", plan.infer, infer);
   if (!train.nodes.empty())
     s += graph_plan_text("train", plan.train, train);
-  return s;
+  s += fmt::format("one by one: up to {} image{}\n", plan.single_most, plan.single_most == 1 ? "" : "s");
+  return s + graph_plan_text("single", plan.single, single);
 }
 
 } // namespace cnnc

@@ -20,7 +20,8 @@ enum class Region { Parameters,
                     Images,
                     Targets,
                     Outputs,
-                    Scratch };
+                    Scratch,
+                    Image };
 const char *region_name(Region r);
 
 struct Place {
@@ -37,6 +38,8 @@ struct Storage {
 };
 
 struct GraphPlan {
+  int lanes = 1;       // examples at a time
+  bool single = false; // one, laid out for itself
   std::vector<std::vector<ValueId>> groups;         // nodes of each kernel, updates left out
   std::vector<Storage> storage;                     // values that are stored, in the graph's order
   std::vector<ValueId> memory;                      // by value: the value whose memory it is (itself but for views), or kNoValue
@@ -52,11 +55,13 @@ struct Plan {
   int64_t partial_bytes = 0, partial_metrics = 0; // bytes
   std::map<std::string, int64_t> prepared;        // by name: offsets of what is made of the parameters, bytes
   int64_t prepared_bytes = 0;
-  GraphPlan infer, train;
+  GraphPlan infer, train, single;
+  int64_t single_most = 0; // so many images or fewer take less time one by one than as a chunk
   int64_t padded() const { return block_elements * blocks; }
 };
 
-Plan plan_memory(const Graph &infer, const Graph &train, int lanes, int element_bytes);
-std::string plan_text(const Plan &plan, const Graph &infer, const Graph &train);
+// `single`: the graph of one image.
+Plan plan_memory(const Graph &infer, const Graph &train, const Graph &single, int lanes, int element_bytes);
+std::string plan_text(const Plan &plan, const Graph &infer, const Graph &train, const Graph &single);
 
 } // namespace cnnc

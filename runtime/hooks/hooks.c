@@ -74,6 +74,7 @@ struct cnnc_net {
   cnnc_real *parameters, *state, *gradients;
   char *prepared;
   int stale;      /* the parameters changed since `prepared` was made of them */
+  int stale_one;  /* the same of what one image at a time reads */
   char *partials; /* without training a partial has metrics only: see place_net */
   uint64_t partial_stride;
   char *thread_areas; /* one a worker: its staged images, targets and outputs, its workspace, its scratch memory */
@@ -187,7 +188,7 @@ static uint64_t place_net(void *memory, int trains, int workers) {
   net->state = trains ? (cnnc_real *)(void *)(base + state) : NULL;
   net->gradients = trains ? (cnnc_real *)(void *)(base + gradients) : NULL;
   net->prepared = base + prepared;
-  net->stale = 1;
+  net->stale = net->stale_one = 1;
   net->partials = base + partials;
   /* Generated code adds partial_metrics to a partial's address: take it off where only the metrics exist. */
   if (!trains) net->partials = (char *)((uintptr_t)net->partials - (uintptr_t)plan->partial_metrics);
@@ -436,7 +437,7 @@ static cnnc_status run_with_loss(cnnc_net *net, enum task task, const void *imag
   share(net, work_on_blocks);
   if (task == TASK_GRADIENTS) return reals_finite(net->gradients, cnnc_the_plan.parameter_padded) ? CNNC_OK : CNNC_NOT_FINITE;
   net->step++;
-  net->stale = 1;
+  net->stale = net->stale_one = 1;
   return net->overflowed ? CNNC_NOT_FINITE : CNNC_OK;
 }
 
@@ -455,10 +456,40 @@ cnnc_status cnnc_hook_evaluate(cnnc_net *net, const void *images, int pixels, co
   return run_with_loss(net, TASK_EVALUATE, images, pixels, targets, count, metrics);
 }
 
+/* A few images, one after the other in this thread: no lanes, nothing packed. The parameters are repacked by the first
+   call after they changed. */
+static cnnc_status predict_each(cnnc_net *net, const void *images, int pixels, uint64_t count, void *outputs) {
+  uint64_t size = cnnc_the_model.input_size, results = cnnc_the_model.output_size;
+  int real = pixels == CNNC_F32 && sizeof(cnnc_real) == sizeof(float), finite = 1;
+  net->call.scale = 1;
+  cnnc_frame frame = make_frame(net, 0);
+  char *staged = net->thread_areas;
+  cnnc_real *values = (cnnc_real *)(void *)(staged + staged_outputs());
+  frame.valid = 1;
+  frame.region[REGION_OUTPUTS] = values;
+  if (net->stale_one) {
+    cnnc_prepare_one(&frame);
+    net->stale_one = 0;
+  }
+  for (uint64_t i = 0; i < count; i++) {
+    const char *image = (const char *)images + i * image_bytes(pixels);
+    frame.region[REGION_IMAGES] = (void *)(uintptr_t)image;
+    frame.region[REGION_IMAGE] = real ? (void *)(uintptr_t)image : staged;
+    if (pixels == CNNC_U8) cnnc_convert_u8(&frame);
+    else if (sizeof(cnnc_real) != sizeof(float)) cnnc_convert_f32(&frame);
+    if (pixels == CNNC_F32) finite &= floats_finite((const float *)(const void *)image, size);
+    cnnc_infer_one(&frame);
+    finite &= reals_finite(values, results);
+    memcpy((char *)outputs + i * output_bytes(), values, (size_t)output_bytes());
+  }
+  return finite ? CNNC_OK : CNNC_NOT_FINITE;
+}
+
 cnnc_status cnnc_hook_predict(cnnc_net *net, const void *images, int pixels, int count, void *outputs) {
   if (outputs == NULL) return CNNC_BAD_ARGUMENT;
   cnnc_status status = check_images(net, images, pixels, count);
   if (status != CNNC_OK) return status;
+  if ((uint32_t)count <= cnnc_the_plan.single_most) return predict_each(net, images, pixels, (uint64_t)count, outputs);
   begin_call(net, TASK_PREDICT, images, pixels, count);
   net->call.outputs = (char *)outputs;
   share(net, work_on_chunks);
@@ -470,7 +501,7 @@ cnnc_status cnnc_hook_set_parameters(cnnc_net *net, const void *values) {
   uint64_t count = cnnc_the_model.parameter_count;
   if (!reals_finite((const cnnc_real *)values, count)) return CNNC_NOT_FINITE;
   memcpy(net->parameters, values, (size_t)(count * sizeof(cnnc_real)));
-  net->stale = 1;
+  net->stale = net->stale_one = 1;
   net->overflowed = net->trains && !reals_finite(net->state, cnnc_the_plan.state_slots * cnnc_the_plan.parameter_padded);
   return CNNC_OK;
 }

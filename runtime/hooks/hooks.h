@@ -21,8 +21,9 @@ enum {
   REGION_PREPARED,   /* what is made of the parameters alone: prepared_bytes */
   REGION_IMAGES,     /* `lanes` images of the user, one after another, f32 or u8 */
   REGION_TARGETS,    /* `lanes` labels or target images of the user */
-  REGION_OUTPUTS,    /* `lanes` outputs, one after another */
+  REGION_OUTPUTS,    /* `lanes` outputs, one after another; of `infer_one` one, with room for `lanes` */
   REGION_SCRATCH,    /* what one kernel needs while it runs, this thread's: scratch_bytes */
+  REGION_IMAGE,      /* one image of reals, which nothing reads past */
   REGION_COUNT
 };
 
@@ -56,6 +57,7 @@ typedef struct cnnc_plan {
   uint64_t macs;            /* multiply-adds an image, forward: decides whether threads pay */
   const cnnc_start *starts; /* one a parameter tensor */
   uint32_t cpu_needs;       /* bits of cpu.c */
+  uint32_t single_most;     /* so many images or fewer are predicted one by one */
 } cnnc_plan;
 
 /* Defined by the generated code (kept inside the library). Each works on frame->region. */
@@ -67,6 +69,10 @@ void cnnc_pack_u8(const cnnc_frame *frame);
 void cnnc_pack_target(const cnnc_frame *frame);    /* TARGETS -> WORKSPACE; nothing to do for a model without one */
 void cnnc_infer(const cnnc_frame *frame);          /* the packed image -> the output in lanes, in WORKSPACE */
 void cnnc_unpack(const cnnc_frame *frame);         /* the output in lanes -> OUTPUTS */
+void cnnc_prepare_one(const cnnc_frame *frame);    /* PARAMETERS -> PREPARED, of what infer_one reads */
+void cnnc_convert_u8(const cnnc_frame *frame);     /* IMAGES, the first -> IMAGE */
+void cnnc_convert_f32(const cnnc_frame *frame);    /* the same; only where reals are doubles */
+void cnnc_infer_one(const cnnc_frame *frame);      /* IMAGE -> the output row by row, at the begin of OUTPUTS */
 void cnnc_loss(const cnnc_frame *frame);           /* after infer: adds loss and correct to PARTIAL's metrics */
 void cnnc_train(const cnnc_frame *frame);          /* forward, loss, backward: adds gradients and metrics to PARTIAL */
 void cnnc_finish_partial(const cnnc_frame *frame); /* once a partial after its last chunk: sums over the lanes */

@@ -15,7 +15,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
     Graph graph = read_graph(std::string(data + 1, data + size));
     for (std::size_t i = 0; i < all.size(); ++i)
       if (data[0] % (all.size() + 1) == i || data[0] % (all.size() + 1) == all.size()) {
-        all[i].run(graph, decisions);
+        all[i].run(graph, decisions, 16);
         verify(graph, all[i].name);
       }
     print(graph);

@@ -15,12 +15,14 @@ enum { LANES = 4,
        COUNT = 8,
        PADDED = 9,
        BLOCK = 3,
-       BATCH = 30 };
+       BATCH = 30,
+       SINGLES = 2 };
 enum { LANE_SUMS = 128,
        METRICS = 448,
        PARTIAL = 512 }; // bytes in a partial sum; the flat gradient is at 0
 
 static std::atomic<int> dirty_padding{0}; // lanes that should have been zero
+static std::atomic<int> singles{0};       // images that were predicted one by one
 
 static cnnc_real *place(const cnnc_frame *frame, int region, size_t byte = 0) {
   return reinterpret_cast<cnnc_real *>(static_cast<char *>(frame->region[region]) + byte);
@@ -72,6 +74,27 @@ void cnnc_unpack(const cnnc_frame *frame) {
   for (int lane = 0; lane < LANES; lane++)
     for (int k = 0; k < OUTPUTS; k++)
       place(frame, REGION_OUTPUTS)[lane * OUTPUTS + k] = packed(frame, INPUTS + OUTPUTS + k)[lane];
+}
+
+// One image: weights and bias from the copy that prepare_one makes.
+void cnnc_prepare_one(const cnnc_frame *frame) {
+  for (int i = 0; i < COUNT; i++) place(frame, REGION_PREPARED)[OUTPUTS + i] = place(frame, REGION_PARAMETERS)[i];
+}
+void cnnc_convert_u8(const cnnc_frame *frame) {
+  for (int i = 0; i < INPUTS; i++)
+    place(frame, REGION_IMAGE)[i] = static_cast<const uint8_t *>(frame->region[REGION_IMAGES])[i] * (cnnc_real(1) / 255);
+}
+void cnnc_convert_f32(const cnnc_frame *frame) {
+  for (int i = 0; i < INPUTS; i++) place(frame, REGION_IMAGE)[i] = static_cast<const float *>(frame->region[REGION_IMAGES])[i];
+}
+void cnnc_infer_one(const cnnc_frame *frame) {
+  const cnnc_real *weight = place(frame, REGION_PREPARED) + OUTPUTS, *bias = weight + OUTPUTS * INPUTS;
+  for (int k = 0; k < OUTPUTS; k++) {
+    cnnc_real sum = bias[k];
+    for (int i = 0; i < INPUTS; i++) sum += weight[k * INPUTS + i] * place(frame, REGION_IMAGE)[i];
+    place(frame, REGION_OUTPUTS)[k] = sum;
+  }
+  singles++;
 }
 
 void cnnc_loss(const cnnc_frame *frame) {
@@ -131,7 +154,7 @@ static const cnnc_start starts[] = {{CNNC_INIT_UNIFORM, -0.5f, 0.5f, nullptr}, {
 static const cnnc_parameter tensors[] = {{"dense1.weight", 0, OUTPUTS *INPUTS, 2, {OUTPUTS, INPUTS, 1, 1}},
                                          {"dense1.bias", OUTPUTS *INPUTS, OUTPUTS, 1, {OUTPUTS, 1, 1, 1}}};
 const cnnc_plan cnnc_the_plan = {PADDED, PADDED / BLOCK, BLOCK, 2, FAKE_TRAINS, PARTIAL,
-                                 METRICS, 320, 256, OUTPUTS * sizeof(cnnc_real), 0, FAKE_MACS, starts, 0};
+                                 METRICS, 320, 256, (OUTPUTS + COUNT) * sizeof(cnnc_real), 0, FAKE_MACS, starts, 0, SINGLES};
 const cnnc_model cnnc_the_model = {
     CNNC_ABI, sizeof(cnnc_real), "fake", "host", "test", 0x1234567890ABCDEFu, BATCH, LANES, SUMS, 64, 1, {INPUTS, 1, 1, 1}, 1, {OUTPUTS, 1, 1, 1}, FAKE_TARGET == CNNC_TARGET_IMAGE ? 1u : 0u, {OUTPUTS, 1, 1, 1}, INPUTS, OUTPUTS, FAKE_TARGET == CNNC_TARGET_IMAGE ? OUTPUTS : 0, FAKE_TARGET, FAKE_TARGET == CNNC_TARGET_IMAGE || FAKE_TARGET == CNNC_NO_TARGET ? 0 : OUTPUTS, FAKE_SUM, 2, COUNT, 2 * COUNT, tensors, cnnc_hook_train_bytes, cnnc_hook_infer_bytes, cnnc_hook_init, cnnc_hook_init_inference, cnnc_hook_destroy, cnnc_hook_train_step, cnnc_hook_gradients, cnnc_hook_evaluate, cnnc_hook_predict, cnnc_hook_save_size, cnnc_hook_save, cnnc_hook_load, cnnc_hook_set_parameters, cnnc_hook_parameter_values, cnnc_hook_gradient_values, cnnc_hook_step};
 
@@ -142,6 +165,7 @@ struct Fake {
   typedef cnnc_net Net;
   typedef cnnc_metrics Metrics;
   static const cnnc_model &model() { return cnnc_the_model; }
+  static int predicted_one_by_one() { return singles; }
   static int dirty() { return dirty_padding; }
   static void philox(uint32_t word[4], uint64_t seed) { philox4x32(word, seed); }
   static float start(uint32_t kind, float a, float b, uint64_t seed, uint64_t position) {
