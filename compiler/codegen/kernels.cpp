@@ -96,7 +96,7 @@ void bound_all(Func f, const std::vector<int64_t> &extents) {
 
 // Only the arena and the sums a lane are aligned: a tensor of the flat vector stands where the one before it ends.
 int alignment_of(const Place &p, Halide::Type real) {
-  return p.region == Region::Workspace || (p.region == Region::Partial && p.offset % 64 == 0) ? 64 : real.bytes();
+  return p.region == Region::Workspace || p.region == Region::Prepared || (p.region == Region::Partial && p.offset % 64 == 0) ? 64 : real.bytes();
 }
 } // namespace
 

@@ -120,7 +120,9 @@ void image(Single &s) {
   vectors(f, s, s.along, {});
   auto update = f.update();
   vectors(update, s, s.along, variables(s.k.domain));
-  const int64_t held = convolved_rows(best_rows) * best_along * convolved_columns(channels ? best_across : s.width) * (channels ? 1 : best_across) / (channels ? 1 : s.width);
+  if (channels)
+    return; // an element that several kernel columns read would be kept in a register of its own, and there are none left
+  const int64_t held = convolved_rows(best_rows) * best_across * ((convolved_columns(int64_t(best_along) * s.width) + s.width - 1) / s.width);
   const Node *conv = nullptr;
   for (const Node *n : s.nodes)
     conv = has_trait(*n, kContraction) ? n : conv;
