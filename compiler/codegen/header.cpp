@@ -122,6 +122,8 @@ const char *kTraining = R"(
 
 const char *kRest = R"(
 /* @OUTPUTS@: count outputs of @M@_OUTPUT_SIZE each@LOGITS@.
+   One image, or a few, are computed one by one and sums are taken in another order: an output may differ in the last
+   bits from the same image's among many.
    CNNC_NOT_FINITE: they were written, but not all of them are finite.  */
 @m@_status @m@_predict(@m@ *net, const float *images, int count, float *@OUTPUTS@);
 @m@_status @m@_predict_u8(@m@ *net, const uint8_t *images, int count, float *@OUTPUTS@);

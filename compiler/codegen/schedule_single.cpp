@@ -95,10 +95,10 @@ void image(Single &s) {
         if (cost < best - 1e-9)
           best = cost, best_along = int(a), best_rows = int(r), best_across = int(c);
       }
-  Var in_vector("in_tile_vector"), vector("tile_vector"), row("tile_row"), other("tile_other");
+  Var in_tile("in_tile"), in_vector("in_tile_vector"), vector("tile_vector"), row("tile_row"), other("tile_other");
   const size_t crossed = channels ? 2 : 0;
-  s.out.split(dim(s.along), dim(s.along), in_vector, s.width)
-      .split(dim(s.along), dim(s.along), vector, best_along)
+  s.out.split(dim(s.along), dim(s.along), in_tile, s.width * best_along, TailStrategy::ShiftInwards)
+      .split(in_tile, vector, in_vector, s.width)
       .split(dim(1), dim(1), row, best_rows)
       .split(dim(crossed), dim(crossed), other, best_across)
       .reorder(lane(), in_vector, vector, other, row, dim(2), dim(1), dim(0))
@@ -159,9 +159,9 @@ void units(Single &s) {
   for (int64_t a = 1; a <= std::min<int64_t>(count, s.m.accumulators()); a++)
     if (cycles(double(a), double(a) + 1, useful(count, a)) < cycles(double(held), double(held) + 1, useful(count, held)) - 1e-9)
       held = a;
-  Var in_vector("in_tile_vector"), vector("tile_vector"), part("part");
-  s.out.split(dim(0), dim(0), in_vector, s.width)
-      .split(dim(0), dim(0), vector, int(held))
+  Var in_tile("in_tile"), in_vector("in_tile_vector"), vector("tile_vector"), part("part");
+  s.out.split(dim(0), dim(0), in_tile, s.width * int(held), TailStrategy::ShiftInwards)
+      .split(in_tile, vector, in_vector, s.width)
       .reorder(lane(), in_vector, vector, dim(0))
       .vectorize(in_vector)
       .unroll(vector);

@@ -315,6 +315,38 @@ TEST_CASE_TEMPLATE("a net for inference predicts and evaluates like one for trai
   }
 }
 
+TEST_CASE_TEMPLATE("few images go one by one, more by the chunk, to the same results; parameters are repacked", F, labels::Fake,
+                   image::Fake, small::Fake) {
+  for (bool trains : {true, false}) {
+    Net<F> net(1, 1, trains);
+    Data<F> data(4);
+    std::vector<typename F::Real> all(4 * OUTPUTS), some = all;
+    for (int round = 0; round < 2; round++) {
+      REQUIRE_OK(F::model().predict(net.net, data.images.data(), CNNC_F32, 4, all.data()));
+      for (int count : {1, SINGLES, SINGLES + 1}) {
+        const int before = F::predicted_one_by_one();
+        REQUIRE_OK(F::model().predict(net.net, data.images.data(), CNNC_F32, count, some.data()));
+        CHECK(F::predicted_one_by_one() - before == (count <= SINGLES ? count : 0));
+        for (size_t i = 0; i < size_t(count) * OUTPUTS; i++) CHECK(double(some[i]) == doctest::Approx(double(all[i])));
+      }
+      if (trains) {
+        REQUIRE_OK(F::model().train_step(net.net, data.images.data(), CNNC_F32, data.targets.data(), 4, nullptr));
+      } else {
+        const std::vector<typename F::Real> values(COUNT, typename F::Real(0.75));
+        REQUIRE_OK(F::model().set_parameters(net.net, values.data()));
+      }
+    }
+    std::vector<float> bad(data.images.begin(), data.images.begin() + INPUTS);
+    bad[1] = NAN;
+    CHECK_STATUS(F::model().predict(net.net, bad.data(), CNNC_F32, 1, some.data()), CNNC_NOT_FINITE);
+    std::vector<uint8_t> bytes(INPUTS, 51);
+    std::vector<float> same(INPUTS, 0.2f);
+    REQUIRE_OK(F::model().predict(net.net, bytes.data(), CNNC_U8, 1, some.data()));
+    REQUIRE_OK(F::model().predict(net.net, same.data(), CNNC_F32, 1, all.data()));
+    for (size_t i = 0; i < OUTPUTS; i++) CHECK(double(some[i]) == doctest::Approx(double(all[i])));
+  }
+}
+
 TEST_CASE("a model without a loss only predicts") {
   typedef lossless::Fake F;
   Net<F> net(2, 1, false);
