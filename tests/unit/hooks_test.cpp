@@ -71,7 +71,7 @@ namespace lossless { // a model without a loss
 
 namespace {
 
-const int BATCH = 30, INPUTS = 3, OUTPUTS = 2, COUNT = 8, HEADER = 48;
+const int BATCH = 30, INPUTS = 3, OUTPUTS = 2, COUNT = 8, SINGLES = 2, HEADER = 48;
 
 // The tables are of one type a namespace: compare statuses as numbers.
 template <class Status>
