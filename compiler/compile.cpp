@@ -101,8 +101,8 @@ std::vector<Routine> make_routines(KernelSet &kernels, const Compiled &c, const 
     if (has_trait(last, kPrepare) && !prepared.insert(last.name).second)
       return; // inference and training share it
     Routine &r = has_trait(last, kPrepare) ? (p.single ? prepare_one : prepare) : has_trait(last, kMetric) && &g == &c.infer ? loss
-                                                   : has_trait(last, kFinish)                     ? finish
-                                                                                                  : usual;
+                                                                              : has_trait(last, kFinish)                     ? finish
+                                                                                                                             : usual;
     r.calls.push_back(kernels.group(g, p, group));
   };
   for (const auto &group : plan.infer.groups)
@@ -213,7 +213,9 @@ Compiled compile(Graph graph, const CompileOptions &options) {
         p.run(g, decisions, lanes);
         verify(g, name);
         if (options.after_pass)
-          options.after_pass(name, &g == &c.infer ? "inference" : &g == &c.single ? "one image" : "training", g, before != print(g));
+          options.after_pass(name, &g == &c.infer ? "inference" : &g == &c.single ? "one image"
+                                                                                  : "training",
+                             g, before != print(g));
       }
   };
   c.infer = c.train = std::move(graph);

@@ -46,10 +46,10 @@ public:
   std::vector<Halide::Func> roots; // small stages computed before the rest
   Halide::Func copied;             // Copy: the whole source, ...
   std::vector<int64_t> copied_extents;
-  std::vector<int> copied_to;      // ... and where in the result it begins, by dimension
-  bool bordered = false;           // Copy: zeros stand around it
-  bool copied_lines = false;       // Copy: source and result have the same innermost dimension, ...
-  int64_t copied_length = 1;       // ... of which so many elements are copied
+  std::vector<int> copied_to; // ... and where in the result it begins, by dimension
+  bool bordered = false;      // Copy: zeros stand around it
+  bool copied_lines = false;  // Copy: source and result have the same innermost dimension, ...
+  int64_t copied_length = 1;  // ... of which so many elements are copied
   // The dimensions of the stored value of which this input is a view in another shape; none: the input is stored so.
   std::map<ValueId, std::vector<int64_t>> seen_through;
 

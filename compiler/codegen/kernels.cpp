@@ -233,6 +233,8 @@ KernelCall KernelSet::group(const Graph &g, const GraphPlan &plan, const std::ve
   Kernel &made = add(what, text, Pipeline(out), arguments);
   made.key = key;
   made.aligned_output = alignment_of(out_storage->place, real_) == 64;
+  for (ValueId v : nodes)
+    made.wide_steps = made.wide_steps || (plan.single && g[v].has("stride") && g[v].list("stride")[1] > 2);
   call.kernel = made.name;
   return call;
 }

@@ -35,6 +35,7 @@ struct Kernel {
   std::vector<Halide::Argument> arguments;
   bool in_place = false;      // several outputs that are inputs as well
   Scratch scratch = {};       // known after lowering
+  bool wide_steps = false;    // vectors of every third element or further apart: Halide takes parts of them to be aligned
   bool aligned_output = true; // to 64 bytes; what is read of it again is not more aligned than that
 };
 

@@ -420,6 +420,8 @@ void settle_alignment(llvm::Instruction &i, const Kernel &kernel) {
       call->setArgOperand(place, ConstantInt::get(llvm::Type::getInt32Ty(i.getContext()), 4));
     return;
   }
+  if (auto *load = llvm::dyn_cast<llvm::LoadInst>(&i); load && kernel.wide_steps && load->getType()->isVectorTy())
+    load->setAlignment(llvm::Align(4));
   const llvm::Value *p = llvm::getLoadStorePointerOperand(&i);
   if (kernel.aligned_output || !p || llvm::isa<llvm::AllocaInst>(llvm::getUnderlyingObject(p)))
     return;

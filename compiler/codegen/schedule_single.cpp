@@ -81,8 +81,11 @@ void image(Single &s) {
   const int64_t across = channels ? dims[2] : dims[0]; // the dimension that is neither rows nor in the vector
   auto convolved_rows = [&](int64_t r) { return w.there ? (r - 1) * w.row_step + w.rows : r; };
   auto convolved_columns = [&](int64_t c) { return w.there ? (c - 1) * w.column_step + w.columns : c; };
-  int best_along = 1, best_rows = 1, best_across = 1;
-  double best = INFINITY;
+  struct Cube {
+    int along, rows, across;
+  };
+  std::vector<Cube> tiles;
+  std::vector<Candidate> candidates;
   for (int64_t a = 1; a <= vectors_along; a++)
     for (int64_t r = 1; r <= rows; r++)
       for (int64_t c = 1; c <= across; c++) {
@@ -91,10 +94,10 @@ void image(Single &s) {
           break;
         // Weights by the vector and elements that stand in the multiply-add, or vectors of the input, which cross cache lines.
         const double loads = channels ? double(a) + double(held / a) : double(c) + 1.5 * double(held / c);
-        const double cost = cycles(double(held), loads, useful(vectors_along, a) * useful(rows, r) * useful(across, c));
-        if (cost < best - 1e-9)
-          best = cost, best_along = int(a), best_rows = int(r), best_across = int(c);
+        candidates.push_back({dims_text({a, r, c}), cycles(double(held), loads, useful(vectors_along, a) * useful(rows, r) * useful(across, c))});
+        tiles.push_back({int(a), int(r), int(c)});
       }
+  const auto [best_along, best_rows, best_across] = tiles[s.k.choose("tile", candidates)];
   Var in_tile("in_tile"), in_vector("in_tile_vector"), vector("tile_vector"), row("tile_row"), other("tile_other");
   const size_t crossed = channels ? 2 : 0;
   s.out.split(dim(s.along), dim(s.along), in_tile, s.width * best_along, TailStrategy::ShiftInwards)
@@ -155,10 +158,10 @@ std::vector<RVar> cut(Single &s, Stage update, int64_t &innermost) {
 void units(Single &s) {
   Func f = s.k.reduce;
   const int64_t count = s.layout.pitch / s.width;
-  int64_t held = 1;
+  std::vector<Candidate> candidates;
   for (int64_t a = 1; a <= std::min<int64_t>(count, s.m.accumulators()); a++)
-    if (cycles(double(a), double(a) + 1, useful(count, a)) < cycles(double(held), double(held) + 1, useful(count, held)) - 1e-9)
-      held = a;
+    candidates.push_back({std::to_string(a), cycles(double(a), double(a) + 1, useful(count, a))});
+  const int64_t held = int64_t(s.k.choose("tile", candidates)) + 1;
   Var in_tile("in_tile"), in_vector("in_tile_vector"), vector("tile_vector"), part("part");
   s.out.split(dim(0), dim(0), in_tile, s.width * int(held), TailStrategy::ShiftInwards)
       .split(in_tile, vector, in_vector, s.width)

@@ -38,7 +38,8 @@ Layout layout_of(const Node &n) {
   if (n.has("order"))
     order = n.list("order");
   const int64_t last = order.empty() ? 0 : order.back();
-  return make_layout(n.type, order, n.has("pitch") ? n.integer("pitch") : last >= 0 && last < int64_t(rank) ? n.type.dims[size_t(last)] : 1);
+  return make_layout(n.type, order, n.has("pitch") ? n.integer("pitch") : last >= 0 && last < int64_t(rank) ? n.type.dims[size_t(last)]
+                                                                                                            : 1);
 }
 
 void set_layout(Node &n, const Layout &layout) {

@@ -6,8 +6,8 @@
 namespace cnnc {
 
 struct Layout {
-  std::vector<int64_t> order; // dimensions from the outermost to the innermost
-  int64_t pitch = 1;          // elements of a line along the innermost dimension, those behind its end included
+  std::vector<int64_t> order;   // dimensions from the outermost to the innermost
+  int64_t pitch = 1;            // elements of a line along the innermost dimension, those behind its end included
   std::vector<int64_t> strides; // by dimension, elements
   int64_t size = 1;             // elements from first to last line, gaps included
   bool dense = true;            // row by row, no gaps

@@ -18,7 +18,7 @@ enum class Along { Channels, // the first dimension
 
 class Rewriter {
 public:
-  Rewriter(Graph &g, int64_t lanes) : g_(g), lanes_(lanes) {}
+  Rewriter(Graph &g, Decisions &decisions, int64_t lanes) : g_(g), decisions_(decisions), lanes_(lanes) {}
 
   void run() {
     g_.loss = g_.correct = kNoValue;
@@ -61,7 +61,8 @@ private:
   }
   Along of(const Node &n) const {
     const Layout l = layout_of(n);
-    return l.order.empty() || l.pitch % lanes_ ? Along::Nothing : l.innermost() == 0 ? Along::Channels : Along::Columns;
+    return l.order.empty() || l.pitch % lanes_ ? Along::Nothing : l.innermost() == 0 ? Along::Channels
+                                                                                     : Along::Columns;
   }
 
   // The stored value that `v` is a view of, or itself.
@@ -144,24 +145,27 @@ private:
   }
 
   // Cycles of both, a vector multiply-add each. One accumulator takes one in four; copying takes one an element.
-  Along choose(const Node &n, const Op &op) const {
+  Along choose(const Node &n, const Op &op) {
     const Type &x = g_[n.inputs[0]].type;
     const int64_t channels = n.type.dims[0], rows = n.type.dims[1], columns = n.type.dims[2];
     const double work = double(op.macs(g_, n)) / double(lanes_);
     auto waits = [](int64_t accumulators) { return std::max(1.0, 4.0 / double(accumulators)); };
     const double by_channels = work / useful(channels) * waits(whole(channels) / lanes_ * rows * columns);
     double by_columns = work / useful(columns) * waits(whole(columns) / lanes_ * rows * channels);
-    if (of(g_[stored(n.inputs[0])]) == Along::Channels)
+    const bool crossed = of(g_[stored(n.inputs[0])]) == Along::Channels;
+    if (crossed)
       by_columns += double(x.size());
-    return by_channels <= by_columns ? Along::Channels : Along::Columns;
+    const std::string key = "layout." + n.op + "." + dims_text(n.type.dims) + "." + dims_text(g_[n.inputs[1]].type.dims) + (crossed ? ".crossed" : "");
+    return decisions_.take(key, {{"channels", by_channels}, {"columns", by_columns}}) == 0 ? Along::Channels : Along::Columns;
   }
 
   Graph &g_;
+  Decisions &decisions_;
   int64_t lanes_;
   std::vector<ValueId> to_;
 };
 } // namespace
 
-void lay_out_single(Graph &g, int lanes) { Rewriter(g, lanes).run(); }
+void lay_out_single(Graph &g, Decisions &decisions, int lanes) { Rewriter(g, decisions, lanes).run(); }
 
 } // namespace cnnc

@@ -12,7 +12,7 @@ const std::vector<Pass> &passes() {
                                         {"choose-algorithm", decides(choose_algorithm)},
                                         {"use-fast-convolution", decides(use_fast_convolution)},
                                         {"choose-layout", decides_nothing(choose_layout)},
-                                        {"lay-out-single", [](Graph &g, Decisions &, int lanes) { lay_out_single(g, lanes); }},
+                                        {"lay-out-single", lay_out_single},
                                         {"fuse", decides_nothing(fuse)}};
   return all;
 }

@@ -16,7 +16,9 @@ void choose_layout(Graph &g);
 void choose_algorithm(Graph &g, Decisions &decisions);
 void use_fast_convolution(Graph &g, Decisions &decisions);
 // The graph of one image: the forward nodes alone, a layout for each value (`lanes` elements to a vector), packed weights.
-void lay_out_single(Graph &g, int lanes);
+void lay_out_single(Graph &g, Decisions &decisions, int lanes);
+// So many images or fewer are predicted by the second graph, one by one, and more of them by chunks of the first.
+int64_t one_by_one(const Graph &infer, const Graph &single, int lanes, int element_bytes);
 // Gives every node that computes something the number of the kernel it belongs to.
 void fuse(Graph &g);
 

@@ -7,6 +7,7 @@
 
 #include "graph/layout.h"
 #include "layers/op.h"
+#include "passes/passes.h"
 
 namespace cnnc {
 
@@ -241,7 +242,7 @@ Plan plan_memory(const Graph &infer, const Graph &train, const Graph &single, in
   if (!train.nodes.empty())
     plan.train = plan_graph(train, plan, true);
   plan.single = plan_graph(single, plan, false, true);
-  plan.single_most = 1;
+  plan.single_most = one_by_one(infer, single, lanes, element_bytes);
   return plan;
 }
 

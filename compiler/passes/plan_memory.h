@@ -38,8 +38,8 @@ struct Storage {
 };
 
 struct GraphPlan {
-  int lanes = 1;       // examples at a time
-  bool single = false; // one, laid out for itself
+  int lanes = 1;                                    // examples at a time
+  bool single = false;                              // one, laid out for itself
   std::vector<std::vector<ValueId>> groups;         // nodes of each kernel, updates left out
   std::vector<Storage> storage;                     // values that are stored, in the graph's order
   std::vector<ValueId> memory;                      // by value: the value whose memory it is (itself but for views), or kNoValue

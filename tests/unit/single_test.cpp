@@ -150,6 +150,7 @@ void compare(const std::string &text, const std::vector<std::string> &on) {
         one.insert(one.end(), a.begin(), a.end());
         from_bytes.insert(from_bytes.end(), b.begin(), b.end());
       }
+      CHECK(difference(net.predict(images.data(), CNNC_F32, 3), {exact.begin(), exact.begin() + 3 * int64_t(net.model->output_size)}) <= (f64 ? 1e-12 : 1e-5) * largest(exact));
       CHECK(difference(one, exact) <= (f64 ? 1e-12 : 1e-5) * largest(exact));
       CHECK(difference(from_bytes, exact) <= (f64 ? 1e-6 : 1e-5) * largest(exact)); // 1/255 in single against double
       CHECK(difference(net.predict(images.data(), CNNC_F32, kImages), exact) <= (f64 ? 1e-12 : 1e-5) * largest(exact));
@@ -193,6 +194,8 @@ TEST_CASE("layouts: along channels and columns, from one to the other, shared, p
            around("4, 6, 6", "avg_pool(2)\nflatten\ndense(1)"),
            around("37", "dense(300)\ntanh\ndense(17)\nsoftmax"),
            around("1, 3, 3", "conv(1, kernel=3)"),
+           around("1, 4, 4", "max_pool(3)"),
+           around("1, 9, 61", "conv(3, kernel=2)\nmax_pool((2, 5), stride=(2, 5))\nconv(2, kernel=(1, 3), stride=(1, 3))"),
        })
     compare(text, targets());
 }
@@ -232,7 +235,8 @@ TEST_CASE("packed parameters follow every change") {
 TEST_CASE("the layout follows what fills vectors") {
   auto order = [](const std::string &text, const char *op, int lanes) {
     Graph g = build(text);
-    lay_out_single(g, lanes);
+    Decisions decisions;
+    lay_out_single(g, decisions, lanes);
     verify(g, "lay-out-single");
     return layout_of(g[g.find(op)]).order;
   };
