@@ -70,6 +70,16 @@ void store_along(Func f, const Single &s, size_t along) {
   f.reorder_storage(order);
 }
 
+// The sums of a tile leave their registers before the rest is made of them, in loops: unrolled as the sums are it would be
+// long, with its constants in memory, and a window that reads columns with a step would keep sums from registers.
+void stage(const Single &s, Func sums, Var at) {
+  Func staged = sums.in();
+  staged.compute_at(s.out, at);
+  on_stack(staged);
+  store_along(staged, s, s.along);
+  vectors(staged, s, s.along, {});
+}
+
 // An image: a tile of channels, rows and columns in registers. Along channels every element of the input is broadcast
 // to them; along columns every weight is.
 void image(Single &s) {
@@ -105,21 +115,14 @@ void image(Single &s) {
       .split(dim(1), dim(1), row, best_rows)
       .split(dim(crossed), dim(crossed), other, best_across)
       .reorder(lane(), in_vector, vector, other, row, dim(2), dim(1), dim(0))
-      .vectorize(in_vector)
-      .unroll(vector)
-      .unroll(other)
-      .unroll(row);
+      .vectorize(in_vector);
   f.compute_at(s.out, dim(2));
   on_stack(f);
   store_along(f, s, s.along);
-  if (!channels && w.there) {
-    // The window reads columns with a step. The accumulators are read by whole vectors only, or they would not stay in
-    // registers.
-    Func row_of = f.in();
-    row_of.compute_at(s.out, dim(2));
-    on_stack(row_of);
-    vectors(row_of, s, s.along, {});
-  }
+  if (s.nodes.size() > 1)
+    stage(s, f, dim(2));
+  else
+    s.out.unroll(vector).unroll(other).unroll(row);
   vectors(f, s, s.along, {});
   auto update = f.update();
   vectors(update, s, s.along, variables(s.k.domain));
@@ -166,8 +169,11 @@ void units(Single &s) {
   s.out.split(dim(0), dim(0), in_tile, s.width * int(held), TailStrategy::ShiftInwards)
       .split(in_tile, vector, in_vector, s.width)
       .reorder(lane(), in_vector, vector, dim(0))
-      .vectorize(in_vector)
-      .unroll(vector);
+      .vectorize(in_vector);
+  if (s.nodes.size() > 1)
+    stage(s, f, dim(0));
+  else
+    s.out.unroll(vector);
   int64_t innermost = 1;
   Stage update = f.update();
   std::vector<RVar> loops = cut(s, update, innermost);
@@ -213,7 +219,7 @@ void copying(Single &s) {
   std::vector<VarOrRVar> order;
   const auto &d = s.k.domain;
   for (size_t i = s.rank(); i-- > 0;)
-    order.push_back(d[int(s.rank() - 1 - size_t(s.layout.order[i]))]);
+    order.push_back(d[int(s.rank() - 1 - (s.last.type.kind == Kind::Parameter ? i : size_t(s.layout.order[i])))]); // long loops, short code
   update.reorder(order);
   int width = 1;
   const int64_t length = s.k.copied_length;
