@@ -270,8 +270,9 @@ KernelCall KernelSet::convert(Halide::Type from, int64_t elements) {
   out(i) = from.is_uint() ? e * Internal::make_const(real_, 1.0 / 255) : e;
   bound_all(out, {elements});
   fix_shape(out.output_buffer(), std::vector<int64_t>{elements}, real_.bytes());
-  if (elements >= lanes_)
-    out.split(i, i, in_vector, lanes_, TailStrategy::ShiftInwards).vectorize(in_vector);
+  const int width = std::max(1, lanes_ / 4); // short code for what takes no time
+  if (elements >= width)
+    out.split(i, i, in_vector, width, TailStrategy::ShiftInwards).vectorize(in_vector);
   call.kernel = add(from.is_uint() ? "convert_u8" : "convert_f32", fmt::format("convert {} {}\n", from.bits(), elements), Pipeline(out), {in}).name;
   return call;
 }

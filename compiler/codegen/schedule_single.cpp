@@ -219,8 +219,18 @@ void copying(Single &s) {
   std::vector<VarOrRVar> order;
   const auto &d = s.k.domain;
   for (size_t i = s.rank(); i-- > 0;)
-    order.push_back(d[int(s.rank() - 1 - (s.last.type.kind == Kind::Parameter ? i : size_t(s.layout.order[i])))]); // long loops, short code
+    order.push_back(d[int(s.rank() - 1 - size_t(s.layout.order[i]))]);
   update.reorder(order);
+  if (s.last.type.kind == Kind::Parameter && s.rank() > 1) {
+    // Once after each change: one long loop, which nobody unrolls.
+    RVar all = d[int(s.rank() - 1 - size_t(s.layout.order[s.rank() - 1]))];
+    for (size_t i = s.rank() - 1; i-- > 0;) {
+      RVar both("both" + std::to_string(i));
+      update.fuse(all, d[int(s.rank() - 1 - size_t(s.layout.order[i]))], both);
+      all = both;
+    }
+    return;
+  }
   int width = 1;
   const int64_t length = s.k.copied_length;
   while (width < s.width && length % (2 * width) == 0)
