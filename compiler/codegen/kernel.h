@@ -37,9 +37,9 @@ public:
                     WinogradWeight,
                     WinogradPoints };
   Form form = Form::Elementwise;
-  Halide::Func reduce; // the reduction of Contraction, Scatter, PerLane, Outer
-  Halide::Func staged; // Outer: the first input with its lanes outermost; FastForward, FastData: all points of a row
-  Halide::Func rows;   // FastForward, FastData: whole rows of the result
+  Halide::Func reduce;                        // the reduction of Contraction, Scatter, PerLane, Outer
+  Halide::Func staged;                        // Outer: the first input with its lanes outermost; FastForward, FastData: all points of a row
+  Halide::Func rows;                          // FastForward, FastData: whole rows of the result
   std::map<std::string, Halide::Func> stages; // by name, of the Winograd forms
   Halide::RDom domain, outer_domain;
   bool accumulates = false;        // adds to what the output holds
