@@ -24,7 +24,8 @@ public:
   // How the kernel is to be scheduled: set by the operation that does the work.
   enum class Form { Elementwise,
                     Contraction,
-                    Scatter,
+                    Rows,
+                    ChannelSums,
                     PerLane,
                     Outer,
                     Copy,
@@ -37,11 +38,16 @@ public:
                     WinogradWeight,
                     WinogradPoints };
   Form form = Form::Elementwise;
-  Halide::Func reduce;                        // the reduction of Contraction, Scatter, PerLane, Outer
-  Halide::Func staged;                        // Outer: the first input with its lanes outermost; FastForward, FastData: all points of a row
-  Halide::Func rows;                          // FastForward, FastData: whole rows of the result
+  Halide::Func reduce;                        // the reduction of Contraction, Rows, ChannelSums, PerLane, Outer
+  Halide::Func staged;                        // Outer, ChannelSums: an input with its lanes behind its channels; FastForward, FastData: all points of a row
+  Halide::Func rows;                          // FastForward, FastData: whole rows of the result; Rows: rows of the image with their border
+  int keep = 1;                               // Rows: how many of them are needed at a time
+  bool as_stored = false;                     // Rows: they are those of the input
+  int phases = 1;                             // Rows: columns that are equal modulo this are computed together
   std::map<std::string, Halide::Func> stages; // by name, of the Winograd forms
   Halide::RDom domain, outer_domain;
+  Halide::RDom blocks;             // ChannelSums: of rows
+  Halide::Expr added;              // ChannelSums: what is added to the output for each block
   bool accumulates = false;        // adds to what the output holds
   std::vector<Halide::Func> roots; // small stages computed before the rest
   Halide::Func copied;             // Copy: the whole source, ...

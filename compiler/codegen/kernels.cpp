@@ -115,7 +115,38 @@ Kernel &KernelSet::add(const std::string &what, const std::string &text, Pipelin
   return kernels_.back();
 }
 
-KernelCall KernelSet::group(const Graph &g, const GraphPlan &plan, const std::vector<ValueId> &nodes) {
+namespace {
+// Where each place of the images is for itself, a row of all of them serves as well, and makes longer loops.
+bool each_place(const Graph &g, const std::vector<ValueId> &nodes) {
+  bool product = false;
+  for (ValueId v : nodes) {
+    const Op &op = op_of(g[v]);
+    product = product || op.pointwise;
+    if (g[v].type.dims.size() != 3 || (op.pointwise ? !op.pointwise(g[v]) : op.traits != kElementwise))
+      return false;
+  }
+  return product;
+}
+
+Graph in_one_row(Graph g, const std::vector<ValueId> &nodes) {
+  auto flatten = [&](ValueId v) {
+    Type &t = g[v].type;
+    if (t.kind == Kind::Example && t.dims.size() == 3)
+      t.dims = {t.dims[0], 1, t.dims[1] * t.dims[2]};
+  };
+  for (ValueId v : nodes) {
+    flatten(v);
+    for (ValueId i : g[v].inputs)
+      flatten(i);
+  }
+  return g;
+}
+} // namespace
+
+KernelCall KernelSet::group(const Graph &whole, const GraphPlan &plan, const std::vector<ValueId> &nodes) {
+  const bool row = each_place(whole, nodes);
+  const Graph flat = row ? in_one_row(whole, nodes) : Graph();
+  const Graph &g = row ? flat : whole;
   KernelCall call;
   ValueId root = nodes.back();
   const Node &last = g[root];
@@ -219,7 +250,7 @@ KernelCall KernelSet::group(const Graph &g, const GraphPlan &plan, const std::ve
     define_copy(k, out, last, g[source_of(last.inputs[0])], source_of(last.inputs[0]) == last.inputs[0]);
   } else if (k.accumulates) {
     out(v) = undef(real_);
-    out(v) += k.values.at(root)(v);
+    out(v) += k.added.defined() ? k.added : Expr(k.values.at(root)(v));
   } else {
     out(v) = k.values.at(root)(v);
   }

@@ -57,24 +57,6 @@ void contraction(KernelContext &k, Func out, const Type &type, const std::vector
     update.unroll(k.domain.x);
 }
 
-// A row of the result is held while what reaches it is added.
-void scatter(KernelContext &k, Func out, const Type &type, const MachineTarget &m) {
-  Func row = k.reduce;
-  RDom d = k.domain; // s, q, r, k
-  int64_t columns = type.dims[2];
-  out.vectorize(lane());
-  row.compute_at(out, dim(1)).vectorize(lane());
-  on_stack(row);
-  auto update = row.update();
-  update.reorder(lane(), d[0], d[1], d[3], d[2], dim(1), dim(0)).vectorize(lane());
-  bool fits = columns <= m.registers;
-  if (fits) {
-    out.unroll(dim(2));
-    row.unroll(dim(2));
-    update.unroll(d[0]).unroll(d[1]);
-  }
-}
-
 // Sums a lane, kept in registers over all positions of the chunk and added to memory once.
 void per_lane(KernelContext &k, Func out, const Type &type, const MachineTarget &m) {
   Func f = k.reduce;
@@ -176,7 +158,8 @@ void schedule(KernelContext &k, Func out, const Type &type, const std::vector<co
   using Form = KernelContext::Form;
   switch (k.form) {
   case Form::Contraction: contraction(k, out, type, nodes, m); break;
-  case Form::Scatter: scatter(k, out, type, m); break;
+  case Form::Rows:
+  case Form::ChannelSums: schedule_conv(k, out, type, nodes, m); break;
   case Form::PerLane: per_lane(k, out, type, m); break;
   case Form::Outer: outer(k, out, type, m); break;
   case Form::Copy: break; // of one image alone

@@ -48,6 +48,11 @@ private:
 // schedule_winograd.cpp
 void schedule_winograd(KernelContext &context, Halide::Func out, const Type &type, const std::vector<const Node *> &nodes,
                        const MachineTarget &target);
+
+// schedule_conv.cpp: the forms of the direct convolution.
+void schedule_conv(KernelContext &context, Halide::Func out, const Type &type, const std::vector<const Node *> &nodes,
+                   const MachineTarget &target);
+
 // schedule_fast.cpp: the forms of the fast convolution.
 void schedule_fast(KernelContext &context, Halide::Func out, const Type &type, const std::vector<const Node *> &nodes,
                    const MachineTarget &target);

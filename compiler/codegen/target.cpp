@@ -45,6 +45,7 @@ MachineTarget machine_target(const std::string &asked) {
     m.compiler_flags = "-march=skylake-avx512 -mprefer-vector-width=512";
     m.vector_bytes = 64;
     m.registers = 32;
+    m.l2_bytes = 1 << 20;
     m.cpu_needs = 2;
   } else if (m.name == "arm-64-linux") {
     m.arch = Arch::Arm, arch = T::ARM;

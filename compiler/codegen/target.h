@@ -18,7 +18,8 @@ struct MachineTarget {
   uint32_t cpu_needs = 0; // bits of runtime/hooks/cpu.c
   int vector_bytes = 16;  // of one register
   int registers = 16;
-  bool vectors = true; // false: a vector of 16 bytes is four registers
+  int64_t l1_bytes = 32 << 10, l2_bytes = 512 << 10; // of a core
+  bool vectors = true;                               // false: a vector of 16 bytes is four registers
   // Accumulators of a register tile: what is left for operands is enough to load ahead.
   int accumulators() const { return !vectors ? 6 : registers == 32 ? 26
                                                                    : 12; }

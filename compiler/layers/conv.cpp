@@ -1,6 +1,7 @@
 // Two-dimensional convolution (cross-correlation, as the field does; flip=true turns the kernel).
 // x: [C,H,W] by lane; w: [K,C,R,S]; b: [K]; y: [K,P,Q] by lane
 #include <Halide.h>
+#include <array>
 #include <fmt/format.h>
 
 #include "codegen/kernel.h"
@@ -22,6 +23,47 @@ Expr weight(const KernelContext &, const Node &n, Func w, Expr k, Expr c, Expr r
   return w(s, r, c, k);
 }
 
+// An image with its border of zeros, of which every `step`-th row and column is wanted.
+struct Image {
+  Func x; // lane, column, row, channel
+  std::vector<int64_t> dims;
+  std::array<int, 2> before, step; // rows and columns of zeros before the first; they do not end after the last
+  bool border;                     // any of the zeros are read
+
+  Expr at(const KernelContext &k, Expr lane, Expr column, Expr row, Expr channel) const {
+    const int height = int(dims[1]), width = int(dims[2]);
+    Expr h = row * step[0] - before[0], w = column * step[1] - before[1];
+    if (!border)
+      return x(lane, w, h, channel);
+    return select(h < 0 || h >= height || w < 0 || w >= width, k.constant(0),
+                  likely(x(lane, clamp(likely(w), 0, width - 1), clamp(likely(h), 0, height - 1), channel)));
+  }
+  // A stage of which the schedule keeps `count` rows.
+  Func rows(KernelContext &k, int count) const {
+    Var lane("lane"), column("column"), row("row"), channel("channel");
+    Func f("rows");
+    f(lane, column, row, channel) = at(k, lane, column, row, channel);
+    k.rows = f;
+    k.keep = count;
+    k.as_stored = !border && step == std::array<int, 2>{1, 1};
+    return f;
+  }
+};
+
+// Each place of the image for itself: a product of matrices.
+bool pointwise(const Node &n) {
+  const std::vector<int64_t> one = {1, 1}, none = {0, 0, 0, 0};
+  return n.list("kernel") == one && n.list("stride") == one && n.list("padding") == none;
+}
+
+// What a kernel of one row or column steps over is left out of the image that it reads: step of the image, then of the kernel.
+std::array<int, 2> image_step(const std::vector<int64_t> &kernel, const std::vector<int64_t> &stride) {
+  return {kernel[0] == 1 ? int(stride[0]) : 1, kernel[1] == 1 ? int(stride[1]) : 1};
+}
+std::array<int, 2> kernel_step(const std::vector<int64_t> &kernel, const std::vector<int64_t> &stride) {
+  return {kernel[0] == 1 ? 1 : int(stride[0]), kernel[1] == 1 ? 1 : int(stride[1])};
+}
+
 Type infer_forward(const Graph &g, const Node &n) {
   const Type &x = g[n.inputs[0]].type, &w = g[n.inputs[1]].type;
   expect_rank("conv", x, 3);
@@ -35,8 +77,8 @@ Type infer_forward(const Graph &g, const Node &n) {
   return {Kind::Example, out};
 }
 
-// y[k,p,q] = b[k] + sum over c,r,s of x[c, p*sh+r, q*sw+s] * w[k,c,r,s]; the input is padded already
-void define_forward(KernelContext &k, const Node &n) {
+// y[k,p,q] = b[k] + sum over c,r,s of x[c, p*sh+r, q*sw+s] * w[k,c,r,s], the border laid out, one image at a time: the layout says what stands in the vector.
+void define_single(KernelContext &k, const Node &n) {
   auto v = k.vars(n.type); // lane, q, p, k
   const auto &wd = k.type(n, 1).dims;
   const auto &stride = n.list("stride");
@@ -49,36 +91,128 @@ void define_forward(KernelContext &k, const Node &n) {
     y(v) = k.in(n, 2)(v[3]);
   else
     y(v) = k.constant(0);
-  y(v) += k.in(n, 0)(v[0], v[1] * int(stride[1]) + d.x, v[2] * int(stride[0]) + d.y, d.z) *
-          weight(k, n, k.in(n, 1), v[3], d.z, d.y, d.x);
+  y(v) += k.in(n, 0)(v[0], v[1] * int(stride[1]) + d.x, v[2] * int(stride[0]) + d.y, d.z) * weight(k, n, k.in(n, 1), v[3], d.z, d.y, d.x);
   k.form = KernelContext::Form::Contraction;
   k.reduce = y;
   k.domain = d;
   k.result(n, y);
 }
 
+// y[k,p,q] = b[k] + sum over c,r,s of x[c, p*sh+r, q*sw+s] * w[k,c,r,s]; the input is padded already
+void define_forward(KernelContext &k, const Node &n) {
+  if (k.single) {
+    define_single(k, n);
+    return;
+  }
+  auto v = k.vars(n.type); // lane, q, p, k
+  const auto &wd = k.type(n, 1).dims;
+  const auto &stride = n.list("stride");
+  const auto &padding = n.list("padding");
+  RDom d(0, int(wd[3]), 0, int(wd[1]), 0, int(wd[2]), "conv_domain"); // s, c, r
+  Func y("conv");
+  if (n.inputs.size() == 3)
+    y(v) = k.in(n, 2)(v[3]);
+  else
+    y(v) = k.constant(0);
+  const auto &kernel = n.list("kernel");
+  const bool border = padding != std::vector<int64_t>{0, 0, 0, 0};
+  const Image image{k.in(n, 0), k.type(n, 0).dims, {int(padding[0]), int(padding[2])}, image_step(kernel, stride), border};
+  const std::array<int, 2> step = kernel_step(kernel, stride);
+  Func x = image.rows(k, int(wd[2]));
+  Expr row = v[2] * step[0] + d[2];
+  if (padding[0] || padding[1]) // rows of zeros are left out
+    d.where(row >= int(padding[0]) && row < int(padding[0] + k.type(n, 0).dims[1]));
+  y(v) += x(v[0], v[1] * step[1] + d[0], row, d[1]) * weight(k, n, k.in(n, 1), v[3], d[1], d[2], d[0]);
+  k.form = KernelContext::Form::Rows;
+  k.reduce = y;
+  k.domain = d;
+  k.result(n, y);
+}
+
 // dx[c,h,w] = sum over k,r,s of dy[k, (h+top-r)/sh, (w+left-s)/sw] * w[k,c,r,s], where these are whole and inside.
-// Scatter form: a row of dx is held while the rows of dy that reach it are added in; rows outside are skipped.
+// Rows and columns that are equal modulo the stride are an image of their own, whose kernel is every sh-th row and sw-th
+// column of w, turned: row h + top = i*sh + a takes dy's row i - j by the kernel's row a + j*sh.
 void define_data_gradient(KernelContext &k, const Node &n) {
   auto v = k.vars(n.type); // lane, w, h, c
   const auto &wd = k.type(n, 1).dims;
   const auto &dy = k.type(n, 0).dims;
-  const auto &stride = n.list("stride"), &p = n.list("padding");
-  int sh = int(stride[0]), sw = int(stride[1]);
-  RDom d(0, int(wd[3]), 0, int(dy[2]), 0, int(wd[2]), 0, int(wd[0]), "scatter_domain"); // s, q, r, k
-  Expr above = v[2] + int(p[0]) - d[2];
-  d.where(above >= 0 && above < int(dy[1]) * sh && above % sh == 0);
-  Func row("row");
-  row(v) = k.constant(0);
-  // the row's column 0 is the left edge of the padded image
-  row(v[0], d[1] * sw + d[0], v[2], v[3]) +=
-      k.in(n, 0)(v[0], d[1], clamp(above / sh, 0, int(dy[1]) - 1), d[3]) * weight(k, n, k.in(n, 1), d[3], v[3], d[2], d[0]);
-  Func dx;
-  dx(v) = row(v[0], v[1] + int(p[2]), v[2], v[3]);
-  k.form = KernelContext::Form::Scatter;
-  k.reduce = row;
+  const auto &stride = n.list("stride"), &padding = n.list("padding");
+  const int sh = int(stride[0]), sw = int(stride[1]);
+  const int height = int(wd[2] + sh - 1) / sh, width = int(wd[3] + sw - 1) / sw; // of the largest kernel
+  RDom d(0, width, 0, int(wd[0]), 0, height, "gradient_domain");                 // column, k, row
+  const bool same = wd[2] == 1 && wd[3] == 1 && dy[1] == n.type.dims[1] && dy[2] == n.type.dims[2];
+  const Image image{k.in(n, 0), dy, {0, width - 1}, {1, 1}, !(pointwise(n) && same)};
+  Func gradient = image.rows(k, height);
+  Var phase("phase");
+  Expr u = v[2] + int(padding[0]), row = u / sh - d[2], r = u % sh + sh * d[2], s = d[0];
+  std::vector<Var> at = v;
+  if (sw > 1) {
+    at.push_back(phase);
+    s = phase + sw * d[0];
+    if (wd[3] % sw)
+      d.where(s < int(wd[3]));
+  }
+  d.where(row >= 0 && row < int(dy[1]) && (wd[2] % sh == 0 || r < int(wd[2])));
+  Func sum("gradient"), whole("phases"), dx("dx");
+  sum(at) = k.constant(0);
+  Expr i = sw > 1 ? Expr(v[1]) : v[1] + int(padding[2]);
+  sum(at) += gradient(v[0], i - d[0] + (width - 1), clamp(row, 0, int(dy[1]) - 1), d[1]) *
+             weight(k, n, k.in(n, 1), d[1], v[3], wd[2] % sh ? min(r, int(wd[2]) - 1) : r, wd[3] % sw ? min(s, int(wd[3]) - 1) : s);
+  if (sw > 1) {
+    Expr column = v[1] + int(padding[2]);
+    whole(at) = sum(at);
+    dx(v) = whole(v[0], column / sw, v[2], v[3], column % sw);
+    k.staged = whole;
+  } else {
+    dx(v) = sum(v);
+  }
+  k.form = KernelContext::Form::Rows;
+  k.reduce = sum;
   k.domain = d;
+  k.phases = sw;
   k.result(n, dx);
+}
+
+// The same sum with channels in the vector, for layers that have enough of them: no sum a lane, which would be as many
+// times the weights. What the vector holds is turned, 16 channels by 16 images, the other factor is broadcast:
+//   part[k,c,r,s,b] = sum over p of block b, q and the lanes
+void define_channel_sums(KernelContext &k, const Node &n) {
+  auto v = k.vars(n.type); // s, r, c, k
+  const auto &dy = k.type(n, 0).dims, &x = k.type(n, 1).dims;
+  const auto &kernel = n.list("kernel"), &stride = n.list("stride"), &padding = n.list("padding");
+  const bool inputs = x[0] >= k.lanes || x[0] >= dy[0]; // in the vector: input channels, or output channels
+  int rows = 1;                                         // of dy in a block
+  while (rows < dy[1] && (dy[1] % rows || rows * dy[2] < 100))
+    rows++;
+  const bool flip = n.flag("flip");
+  Expr r = flip ? int(kernel[0]) - 1 - v[1] : Expr(v[1]), s = flip ? int(kernel[1]) - 1 - v[0] : Expr(v[0]);
+  RDom d(0, k.lanes, 0, int(dy[2]), 0, rows, "positions"), blocks(0, int(dy[1]) / rows, "blocks");
+  const bool border = padding != std::vector<int64_t>{0, 0, 0, 0};
+  const Image image{k.in(n, 1), x, {int(padding[0]), int(padding[2])}, image_step(kernel, stride), border};
+  const std::array<int, 2> step = kernel_step(kernel, stride);
+  Var i("i"), lane("lane"), column("column"), group("group"), row("row"), block("block");
+  Func turned("turned"), part("part");
+  const int last = int(inputs ? x[0] : dy[0]) - 1;
+  Expr channel = min(group * k.lanes + i, last), p = block * rows + d[2];
+  Expr column_of_x = d[1] * step[1] + s, row_of_x = p * step[0] + r;
+  std::vector<Var> at = v;
+  at.push_back(block);
+  part(at) = k.constant(0);
+  if (inputs) {
+    turned(i, lane, column, group, row) = image.at(k, lane, column, row, channel);
+    part(at) += turned(v[2] % k.lanes, d[0], column_of_x, v[2] / k.lanes, row_of_x) * k.in(n, 0)(d[0], d[1], p, v[3]);
+  } else {
+    turned(i, lane, column, group, row) = k.in(n, 0)(lane, column, row, channel);
+    Func padded = image.rows(k, 0);
+    part(at) += turned(v[3] % k.lanes, d[0], d[1], v[3] / k.lanes, p) * padded(d[0], column_of_x, row_of_x, v[2]);
+  }
+  k.form = KernelContext::Form::ChannelSums;
+  k.reduce = part;
+  k.staged = turned;
+  k.domain = d;
+  k.blocks = blocks;
+  k.accumulates = true;
+  k.added = part(v[0], v[1], v[2], v[3], blocks);
 }
 
 // dw[k,c,r,s] = sum over p,q of dy[k,p,q] * x[c, p*sh+r, q*sw+s], a sum a lane
@@ -90,7 +224,7 @@ void define_weight_gradient(KernelContext &k, const Node &n) {
   Func dw("dw");
   dw(v) = k.constant(0);
   const auto &kernel = n.list("kernel");
-  bool flip = n.flag("flip");
+  const bool flip = n.flag("flip");
   Expr r = flip ? int(kernel[0]) - 1 - v[2] : Expr(v[2]), s = flip ? int(kernel[1]) - 1 - v[1] : Expr(v[1]);
   dw(v) += k.in(n, 0)(v[0], d.x, d.y, v[4]) *
            k.in(n, 1)(v[0], d.x * int(stride[1]) + s, d.y * int(stride[0]) + r, v[3]);
@@ -151,11 +285,11 @@ void register_conv(Registry &r) {
   Op f;
   f.name = "conv";
   f.traits = kContraction;
-  f.padded_input = 0;
   f.unit_inputs = {1, 2};
   f.arity_min = 2, f.arity_max = 3;
   f.infer = infer_forward;
   f.define = define_forward;
+  f.pointwise = pointwise;
   f.differentiate = differentiate_conv;
   f.macs = [](const Graph &g, const Node &n) {
     const auto &w = g[n.inputs[1]].type.dims;
@@ -173,6 +307,7 @@ void register_conv(Registry &r) {
     return Type{Kind::Example, {g[n.inputs[1]].type.dims.at(1), image.at(0), image.at(1)}};
   };
   dx.define = define_data_gradient;
+  dx.pointwise = pointwise;
   dx.macs = [](const Graph &g, const Node &n) {
     const auto &w = g[n.inputs[1]].type.dims;
     return g[n.inputs[0]].type.size() * w[1] * w[2] * w[3];
@@ -181,6 +316,7 @@ void register_conv(Registry &r) {
 
   Op dw;
   dw.name = "conv_weight_gradient"; // dy, x
+  dw.channel_sums = "conv_channel_sums";
   dw.padded_input = 1;
   dw.traits = kContraction | kAlone;
   dw.arity_min = dw.arity_max = 2;
@@ -191,6 +327,17 @@ void register_conv(Registry &r) {
   dw.define = [](KernelContext &k, const Node &n) { define_weight_gradient(k, n); };
   dw.macs = [](const Graph &g, const Node &n) { return g[n.inputs[0]].type.size() * n.type.size() / n.type.dims[0]; };
   r.ops.push_back(dw);
+
+  Op sums = r.ops.back();
+  sums.name = "conv_channel_sums"; // dy, x
+  sums.padded_input = -1;
+  sums.channel_sums.clear();
+  sums.infer = [](const Graph &g, const Node &n) {
+    const auto &kernel = n.list("kernel");
+    return Type{Kind::Sum, {g[n.inputs[0]].type.dims.at(0), g[n.inputs[1]].type.dims.at(0), kernel.at(0), kernel.at(1)}};
+  };
+  sums.define = define_channel_sums;
+  r.ops.push_back(sums);
 
   Op db;
   db.name = "conv_bias_gradient"; // dy

@@ -41,8 +41,10 @@ struct Op {
   std::function<void(KernelContext &, const Node &)> define;
   // Adds the gradients of the inputs to the graph.
   std::function<void(Backward &, const Node &)> differentiate;
-  int padded_input = -1;  // which input `padding` surrounds: choose_layout stores its border; -1: none
-  bool no_window = false; // a contraction whose tile cannot end in a window
+  int padded_input = -1;                       // which input `padding` surrounds: choose_layout stores its border; -1: none
+  bool no_window = false;                      // a contraction whose tile cannot end in a window
+  std::function<bool(const Node &)> pointwise; // a contraction that is one at each place of an image for itself
+  std::string channel_sums;                    // of a sum a lane: the operation that makes the same with channels in the vector
   // A contraction whose result and these inputs have the same first dimension, of channels or units: for one image they
   // may stand innermost. The other inputs are read an element at a time then.
   std::vector<int> unit_inputs;

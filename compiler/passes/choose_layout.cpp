@@ -1,11 +1,40 @@
 // Stores the zero border of a convolution's input, once for each input and border, so that its inner loops have no
-// tests. The data gradient needs none: it skips the rows that are outside.
+// tests, and decides where the channels stand in the vector instead of the images.
+#include <algorithm>
+
 #include "layers/op.h"
 #include "passes/passes.h"
 
 namespace cnnc {
 
+namespace {
+// A weight gradient with many sums would keep as many times the weights as there are lanes: where there are channels to
+// fill a vector they stand in it instead, and the sum over the lanes falls away.
+constexpr int64_t kManySums = 4096, kManyChannels = 16;
+
+void choose_sums(Graph &g) {
+  std::vector<ValueId> summed(g.nodes.size(), kNoValue);
+  bool changed = false;
+  for (ValueId v = 0; v < ValueId(g.nodes.size()); v++) {
+    Node &n = g[v];
+    for (ValueId &i : n.inputs)
+      i = summed[size_t(i)] == kNoValue ? i : summed[size_t(i)];
+    const Op &op = op_of(n);
+    if (!op.channel_sums.empty() && n.type.size() >= kManySums && std::max(n.type.dims[0], n.type.dims[1]) >= kManyChannels) {
+      n.op = op.channel_sums;
+      n.type = op_of(n).infer(g, n);
+      changed = true;
+    } else if (has_trait(n, kFinish) && op_of(n).name == "lane_sum" && g[n.inputs[0]].type.kind == Kind::Sum) {
+      summed[size_t(v)] = n.inputs[0];
+    }
+  }
+  if (changed)
+    remove_dead(g);
+}
+} // namespace
+
 void choose_layout(Graph &g) {
+  choose_sums(g);
   const std::vector<int64_t> none = {0, 0, 0, 0};
   std::vector<Node> old = std::move(g.nodes);
   g.nodes.clear();

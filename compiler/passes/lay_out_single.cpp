@@ -116,7 +116,7 @@ private:
   }
 
   void contraction(Node &n, const Op &op) {
-    const bool image = n.type.dims.size() == 3 && op.padded_input == 0;
+    const bool image = n.type.dims.size() == 3 && n.has("padding");
     if (op.unit_inputs.empty() || !(image || n.type.dims.size() == 1)) { // nothing is known of what it reads
       for (ValueId &i : n.inputs)
         i = g_[i].type.kind == Kind::Example ? in(i, dense(g_[i].type)) : i;

@@ -1,0 +1,159 @@
+// Schedules of the direct convolution (layers/conv.cpp).
+#include <Halide.h>
+#include <cmath>
+
+#include "codegen/schedule.h"
+#include "layers/op.h"
+
+namespace cnnc {
+using namespace Halide;
+
+namespace {
+int64_t rounded_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+
+// The rows of the image that are kept are dense: their channels would otherwise stand at places that share a cache's
+// set. `bytes`: of one column of them, all channels.
+int block_of(int64_t columns, int64_t bytes, int tile, const MachineTarget &m) {
+  int64_t wide = std::max<int64_t>(1, m.l2_bytes / 2 / bytes / tile) * tile;
+  if (wide >= columns)
+    return int(columns);
+  const int64_t blocks = (columns + wide - 1) / wide; // of equal widths
+  return int(rounded_up((columns + blocks - 1) / blocks, tile));
+}
+
+// Channels by neighbouring columns whose sums stand in registers. For each kernel row and input channel: multiply-adds,
+// vectors of the image, mostly from the second-level cache, and weights that are broadcast.
+Tile choose_tile(KernelContext &k, int64_t channels, int64_t columns, int64_t area, int reach, int step, int limit) {
+  Tiles tiles;
+  for (int r = 1; r <= std::min<int64_t>(channels, 12) && (r == 1 || r * area <= limit); r++)
+    for (int c = 1; c <= columns && (r * c == 1 || r * c * area <= limit); c++) {
+      const double products = double(r * c * area * reach), image = double((c * area - 1) * step + reach), weights = r * reach;
+      const double cycles = std::max({products, image + weights / 2, 4.0 * reach}) + image * 0.6 + weights * 0.05;
+      tiles.offer(r, c, cycles / (products * useful(channels, r) * useful(columns, c)));
+    }
+  return tiles.choose(k);
+}
+
+// Blocks of columns, then rows of the image outermost: what they need of the image is read once for all channels.
+void rows(KernelContext &k, Func out, const Type &type, const std::vector<const Node *> &nodes, const MachineTarget &m) {
+  int64_t area = 1; // elements of the reduction for each of the result
+  for (const Node *n : nodes)
+    if (has_trait(*n, kWindow))
+      area *= n->list("kernel")[0] * n->list("kernel")[1];
+  const Node &conv = *nodes.front();
+  const int64_t columns = (type.dims[2] + k.phases - 1) / k.phases;
+  const int reach = int(*Internal::as_const_int(k.domain[0].extent()));
+  const int64_t inputs = *Internal::as_const_int(k.domain[1].extent());
+  const int step = k.phases == 1 && conv.op == "conv" && reach > 1 ? int(conv.list("stride")[1]) : 1;
+  const Tile tile = choose_tile(k, type.dims[0], columns, area, reach, step, std::min(24, m.accumulators()));
+  const int wide = block_of(columns, inputs * k.keep * m.vector_bytes * step, tile.columns, m);
+  Var channel("channel"), column("column"), block("block");
+  Func f = k.reduce;
+  out.vectorize(lane()).split(dim(0), dim(0), channel, tile.rows);
+  LoopLevel store = LoopLevel(out, Var::outermost());
+  if (k.phases > 1) {
+    // Whole rows, whose columns then take their places.
+    Func whole = k.staged;
+    const Var p = whole.args()[4];
+    out.reorder(lane(), dim(2), channel, dim(0), dim(1));
+    whole.compute_at(out, dim(0)).store_in(MemoryType::Heap).vectorize(lane());
+    whole.split(dim(2), dim(2), column, tile.columns, TailStrategy::RoundUp).split(dim(0), dim(0), channel, tile.rows, TailStrategy::RoundUp);
+    whole.reorder(lane(), column, channel, dim(2), p, dim(0), dim(1)).unroll(column).unroll(channel);
+    f.compute_at(whole, dim(2));
+  } else {
+    std::vector<VarOrRVar> order = {lane(), column, channel, dim(2), dim(0), dim(1)};
+    if (wide < columns) {
+      out.split(dim(2), block, dim(2), wide);
+      store = LoopLevel(out, block);
+      order.push_back(block);
+    }
+    out.split(dim(2), dim(2), column, tile.columns);
+    out.reorder(order).unroll(column).unroll(channel);
+    f.compute_at(out, dim(2));
+  }
+  f.vectorize(lane());
+  on_stack(f);
+  const auto &read = k.type(conv, 0).dims;
+  if (!k.as_stored || read[0] * read[1] * read[2] * m.vector_bytes > m.l2_bytes / 2) {
+    auto v = k.rows.args(); // lane, column, row, channel
+    k.rows.store_at(store).compute_at(out, dim(1)).store_in(MemoryType::Heap).vectorize(v[0]);
+    k.rows.reorder_storage(v[0], v[1], v[3], v[2]).reorder(v[0], v[1], v[3], v[2]);
+  }
+  auto update = f.update();
+  std::vector<VarOrRVar> inner = {lane(), dim(2), dim(1), dim(0)};
+  if (k.phases > 1)
+    inner.push_back(f.args()[4]);
+  for (int i = 0; i < 3; i++)
+    inner.push_back(k.domain[i]);
+  update.reorder(inner).vectorize(lane());
+  if (reach <= 5)
+    update.unroll(k.domain[0]);
+  for (size_t i = 1; i < f.args().size(); i++) {
+    f.unroll(f.args()[i]);
+    update.unroll(f.args()[i]);
+  }
+}
+
+// part: [k,c,r,s] for a block of rows; the vector's channels are c or k.
+void channel_sums(KernelContext &k, Func out, const Type &type, const MachineTarget &m) {
+  const int width = k.lanes;
+  const bool inputs = !k.rows.defined();
+  const size_t across = inputs ? 1 : 0, other = 1 - across;
+  const int64_t groups = (type.dims[across] + width - 1) / width;
+  // Tiles that divide: what is added twice would be wrong.
+  int taps = 1;
+  double best = INFINITY;
+  Tiles tiles[2]; // the second: with the number of taps that was found to be best
+  for (int pass = 0; pass < 2; pass++)
+    for (int s = 1; s <= type.dims[3]; s++)
+      for (int v = 1; v <= groups; v++)
+        for (int r = 1; r <= type.dims[other] && r * v * s <= std::min(24, m.accumulators()); r++) {
+          if (type.dims[3] % s || groups % v || type.dims[other] % r || (pass && s != taps))
+            continue;
+          const double products = r * v * s, broadcast = inputs ? r : r * s, loads = inputs ? v * s : v;
+          // Vectors come from the second-level cache, once for all taps.
+          const double cost = (std::max({products, loads + broadcast / 2, 6.0}) + 0.6 * v) / products;
+          tiles[pass].offer(r, v, cost);
+          if (cost < best - 1e-9)
+            best = cost, taps = s;
+        }
+  const Tile tile = tiles[1].choose(k);
+  const int channels = tile.rows, vectors = tile.columns;
+  const auto v = out.args(); // s, r, c, k
+  const Var tap("tap"), vector("vector"), in_vector("in_vector"), channel("channel"), group("group");
+  const Var &a = dim(across), &o = dim(other), &s = dim(3), &row = dim(2);
+  auto total = out.update();
+  total.split(a, group, in_vector, width * vectors, TailStrategy::GuardWithIf)
+      .split(o, o, channel, channels)
+      .split(s, s, tap, taps)
+      .reorder({in_vector, tap, channel, s, row, group, o, k.blocks.x});
+  Func f = k.reduce, turned = k.staged;
+  f.compute_at(out, s);
+  on_stack(f);
+  const Var fa = f.args()[inputs ? 2 : 3], fo = f.args()[inputs ? 3 : 2], fs = f.args()[0];
+  f.reorder_storage(fa, fs, f.args()[1], fo, f.args()[4]);
+  for (int stage = 0; stage < 2; stage++) {
+    Stage st = stage ? Stage(f.update()) : Stage(f);
+    st.split(fa, vector, in_vector, width, TailStrategy::RoundUp);
+    std::vector<VarOrRVar> order = {in_vector, vector, fs, fo};
+    if (stage)
+      order.insert(order.end(), {k.domain[0], k.domain[1], k.domain[2]});
+    st.reorder(order).vectorize(in_vector).unroll(vector).unroll(fs).unroll(fo);
+  }
+  if (type.dims[2] * type.dims[3] == 1 && inputs)
+    total.vectorize(in_vector, width);
+  auto t = turned.args(); // in vector, lane, column, group, row
+  turned.compute_at(out, k.blocks.x).store_in(MemoryType::Heap).bound(t[0], 0, width).bound(t[1], 0, width);
+  turned.reorder_storage(t[0], t[1], t[2], t[3], t[4]).reorder(t[1], t[0], t[2], t[3], t[4]).vectorize(t[1]).unroll(t[0]);
+  if (!inputs)
+    k.rows.compute_at(out, k.blocks.x).store_in(MemoryType::Heap).vectorize(k.rows.args()[0]);
+}
+} // namespace
+
+void schedule_conv(KernelContext &k, Func out, const Type &type, const std::vector<const Node *> &nodes, const MachineTarget &m) {
+  if (k.form == KernelContext::Form::ChannelSums)
+    channel_sums(k, out, type, m);
+  else
+    rows(k, out, type, nodes, m);
+}
+} // namespace cnnc
