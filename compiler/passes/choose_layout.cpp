@@ -1,6 +1,7 @@
 // Stores the zero border of a convolution's input, once for each input and border, so that its inner loops have no
 // tests, and decides where the channels stand in the vector instead of the images.
 #include <algorithm>
+#include <utility>
 
 #include "layers/op.h"
 #include "passes/passes.h"
@@ -26,6 +27,7 @@ void choose_sums(Graph &g) {
       changed = true;
     } else if (has_trait(n, kFinish) && op_of(n).name == "lane_sum" && g[n.inputs[0]].type.kind == Kind::Sum) {
       summed[size_t(v)] = n.inputs[0];
+      std::swap(n.name, g[n.inputs[0]].name);
     }
   }
   if (changed)
