@@ -215,6 +215,7 @@ Plan plan_memory(const Graph &infer, const Graph &train, const Graph &single, in
   Plan plan;
   plan.lanes = lanes;
   plan.element_bytes = element_bytes;
+  plan.partial_sums = int(std::clamp<int64_t>((infer.batch + lanes - 1) / lanes, 1, plan.partial_sums)); // no more than chunks
   for (ValueId v = 0; v < ValueId(infer.nodes.size()); v++)
     if (infer[v].op == "parameter") {
       plan.parameters.push_back(infer[v].name);

@@ -45,7 +45,8 @@ int pthread_join(pthread_t, void **);
 #include "random.c"
 #include "threads.c"
 
-/* Below this many multiply-adds a call, waking threads costs more than they save. */
+/* Below this many multiply-adds a call, waking threads costs more than they save: so it does for a single chunk, which
+   one thread works on. */
 #define THREADS_PAY_FROM 2000000u
 
 enum task { TASK_TRAIN,
@@ -125,7 +126,7 @@ static uint64_t round_to_alignment(uint64_t bytes) {
 
 static int threads_pay(uint64_t count) {
   uint64_t macs = cnnc_the_plan.macs;
-  return macs != 0 && count >= (THREADS_PAY_FROM + macs - 1) / macs;
+  return macs != 0 && count > cnnc_the_model.lanes && count >= (THREADS_PAY_FROM + macs - 1) / macs;
 }
 
 static int worker_count(int threads) {
