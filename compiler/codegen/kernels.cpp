@@ -144,7 +144,7 @@ Graph in_one_row(Graph g, const std::vector<ValueId> &nodes) {
 } // namespace
 
 KernelCall KernelSet::group(const Graph &whole, const GraphPlan &plan, const std::vector<ValueId> &nodes) {
-  const bool row = each_place(whole, nodes);
+  const bool row = !plan.single && each_place(whole, nodes);
   const Graph flat = row ? in_one_row(whole, nodes) : Graph();
   const Graph &g = row ? flat : whole;
   KernelCall call;
