@@ -88,21 +88,22 @@ int64_t winograd_data_tap(const WinogradAxis &a, int64_t kernel, int64_t padding
 }
 
 WinogradShape winograd_shape(const Node &n) {
-  auto numbers = [&](const char *key, size_t length, int64_t least) -> const std::vector<int64_t> & {
+  constexpr int64_t kMost = 1 << 24;
+  auto numbers = [&](const char *key, size_t length, int64_t least, int64_t most) -> const std::vector<int64_t> & {
     const auto &list = n.list(key);
     bool fits = list.size() == length;
     for (int64_t v : list)
-      fits = fits && v >= least && v <= (1 << 24);
+      fits = fits && v >= least && v <= most;
     if (!fits)
-      throw GraphError{fmt::format("{}: '{}' has to be {} numbers of {} or more", n.op, key, length, least)};
+      throw GraphError{fmt::format("{}: '{}' has to be {} numbers from {} to {}", n.op, key, length, least, most)};
     return list;
   };
-  const auto &kernel = numbers("kernel", 2, 1), &stride = numbers("stride", 2, 1), &padding = numbers("padding", 4, 0), &tile = numbers("tile", 2, 1);
+  const auto &kernel = numbers("kernel", 2, 1, kMost), &stride = numbers("stride", 2, 1, 4096), &padding = numbers("padding", 4, 0, kMost), &tile = numbers("tile", 2, 1, kMostWinogradPoints);
   WinogradShape s;
   if (n.has("image")) // of the data gradient
-    s = winograd_data(kernel, stride, padding, tile, numbers("image", 2, 1));
+    s = winograd_data(kernel, stride, padding, tile, numbers("image", 2, 1, kMost));
   else
-    s = winograd_forward(kernel, stride, padding, tile, numbers("outputs", 2, 1));
+    s = winograd_forward(kernel, stride, padding, tile, numbers("outputs", 2, 1, kMost));
   if (s.rows.points() > kMostWinogradPoints || s.columns.points() > kMostWinogradPoints)
     throw GraphError{fmt::format("{}: tiles of at most {} points along an axis", n.op, kMostWinogradPoints)};
   return s;

@@ -20,6 +20,7 @@ namespace {
 constexpr int64_t kLeastWork = 100000;
 // Costs in multiply-adds of a vector. An element of a transform that is stored, and of one that is used at once:
 constexpr double kStored = 5, kUsed = 2.5;
+constexpr int64_t kMostPhases = 64; // of a stride: with more, a phase has few of the kernel's elements
 constexpr double kLeastGain = 1.05;
 constexpr int64_t kMostRow = 250; // vectors, of 64 bytes at most: 16 KB of stack
 
@@ -100,7 +101,8 @@ struct Choice {
 // `of`: the direction, `sizes` of the values it reads: the decision's key.
 Choice choose_winograd(const std::string &of, const std::function<WinogradShape(const Pair &)> &shape_of, int64_t inputs, int64_t outputs, double direct,
                        bool always, Decisions &decisions) {
-  if (!always && direct < double(kLeastWork))
+  const WinogradShape one = shape_of({1, 1});
+  if ((!always && direct < double(kLeastWork)) || one.phases() > kMostPhases)
     return {{}, direct / kLeastGain};
   std::vector<Pair> tiles;
   std::vector<Candidate> candidates;
@@ -118,7 +120,6 @@ Choice choose_winograd(const std::string &of, const std::function<WinogradShape(
     }
   if (tiles.empty())
     return {{}, direct / kLeastGain};
-  const WinogradShape one = shape_of({1, 1});
   const std::string key = fmt::format("algorithm.conv.{}.{}x{}.{}x{}.{}x{}.{}x{}", of, inputs, outputs, one.rows.outputs, one.columns.outputs, one.rows.taps,
                                       one.columns.taps, one.rows.stride, one.columns.stride);
   const size_t taken = decisions.take(key, candidates);

@@ -61,7 +61,9 @@ class Kills:
         if p.returncode == 0:
             return True
         in_time = "interrupted in epoch" in message
-        if p.returncode != (130 if which == signal.SIGINT or in_time else -which if which else 0):
+        # Before main begins the system's own handler ends it; a shell shows 130 for that, too.
+        too_early = which == signal.SIGINT and p.returncode == -signal.SIGINT and stamp(run) == before
+        if not too_early and p.returncode != (130 if which == signal.SIGINT or in_time else -which if which else 0):
             raise RuntimeError(f"exit code {p.returncode} of {p.args}: {message}")
         if in_time and f"go on with: cnnc train --resume {run}" not in message:
             raise RuntimeError(f"the message does not say how to go on: {message}")
