@@ -128,6 +128,7 @@ std::string compiler_identity() {
           const auto &segment = object->dlpi_phdr[i];
           if (segment.p_type != PT_NOTE)
             continue;
+          // NOLINTNEXTLINE(performance-no-int-to-ptr): the dynamic linker gives addresses as numbers
           const char *at = reinterpret_cast<const char *>(object->dlpi_addr + segment.p_vaddr), *end = at + segment.p_memsz;
           while (at + sizeof(ElfW(Nhdr)) <= end) {
             const auto *note = reinterpret_cast<const ElfW(Nhdr) *>(at);
