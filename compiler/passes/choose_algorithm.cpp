@@ -1,5 +1,6 @@
-// Convolutions of stride one that save enough products take the fast algorithm of layers/conv_fast.cpp, in all their
-// directions: the transformed input and weight of the forward pass serve the gradients too.
+// The algorithm of each convolution. Along the rows (layers/conv_fast.cpp), for stride one, in all its directions: the
+// transformed input and weight of the forward pass serve the gradients too. In two dimensions (layers/conv_winograd.cpp)
+// or direct: each direction by itself.
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
@@ -22,6 +23,7 @@ constexpr int64_t kLeastWork = 100000;
 constexpr double kStored = 5, kUsed = 2.5;
 constexpr int64_t kMostPhases = 64; // of a stride: with more, a phase has few of the kernel's elements
 constexpr double kLeastGain = 1.05;
+constexpr int64_t kMostTile = 6; // outputs along an axis
 constexpr int64_t kMostRow = 250; // vectors, of 64 bytes at most: 16 KB of stack
 
 struct Shape {
@@ -110,8 +112,8 @@ Choice choose_winograd(const std::string &of, const std::function<WinogradShape(
     tiles.emplace_back();
     candidates.push_back({"direct", direct / kLeastGain});
   }
-  for (int64_t rows = getenv("WT") ? atoi(getenv("WT")) : 1; rows <= (getenv("WT") ? atoi(getenv("WT")) : 6); rows++)
-    for (int64_t columns = getenv("WT") ? rows : 1; columns <= (getenv("WT") ? rows : 6); columns++) {
+  for (int64_t rows = 1; rows <= kMostTile; rows++)
+    for (int64_t columns = 1; columns <= kMostTile; columns++) {
       const WinogradShape s = shape_of({rows, columns});
       if (s.rows.points() > kMostWinogradPoints || s.columns.points() > kMostWinogradPoints || s.points() == 1)
         continue;
