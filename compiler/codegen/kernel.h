@@ -16,7 +16,8 @@ public:
   const Graph &graph;
   Halide::Type real;
   int lanes;
-  bool single = false; // one image: one lane, and vectors along a dimension that the layout chooses
+  int64_t cache_bytes = 512 << 10; // of the second level, of a core
+  bool single = false;             // one image: one lane, and vectors along a dimension that the layout chooses
   // Runtime scalars of every kernel: examples in this chunk, factor of the loss's gradient, number of the update.
   Halide::Param<int32_t> valid{"valid"}, step{"step"};
   Halide::Expr scale;
@@ -27,6 +28,7 @@ public:
                     Rows,
                     ChannelSums,
                     PerLane,
+                    TurnedWeight,
                     Outer,
                     Copy,
                     Tiles,
@@ -40,13 +42,14 @@ public:
   Form form = Form::Elementwise;
   Halide::Func reduce;                        // the reduction of Contraction, Rows, ChannelSums, PerLane, Outer
   Halide::Func staged;                        // Outer, ChannelSums: an input with its lanes behind its channels; FastForward, FastData: all points of a row
-  Halide::Func rows;                          // FastForward, FastData: whole rows of the result; Rows: rows of the image with their border
+  Halide::Func rows;                          // FastForward, FastData: whole rows of the result; Rows: rows of the image with their border; ChannelSums: the image with its border, where dy stands in the vector
   int keep = 1;                               // Rows: how many of them are needed at a time
   bool as_stored = false;                     // Rows: they are those of the input
   int phases = 1;                             // Rows: columns that are equal modulo this are computed together
   std::map<std::string, Halide::Func> stages; // by name, of the Winograd forms
   Halide::RDom domain, outer_domain;
-  Halide::RDom blocks;             // ChannelSums: of rows
+  Halide::RDom blocks;             // ChannelSums: of columns and of rows
+  size_t across = 0;               // ChannelSums: the dimension of the result that stands in the vector
   Halide::Expr added;              // ChannelSums: what is added to the output for each block
   bool accumulates = false;        // adds to what the output holds
   std::vector<Halide::Func> roots; // small stages computed before the rest

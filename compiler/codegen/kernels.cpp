@@ -216,6 +216,7 @@ KernelCall KernelSet::group(const Graph &whole, const GraphPlan &plan, const std
   // Of what is computed and not of where: the same kernel in another net has the same key.
   const std::string key = fmt::format("{}.{:016x}", what, fnv1a(text));
   KernelContext k(g, real_, lanes, decisions_, key);
+  k.cache_bytes = target_.l2_bytes;
   k.single = plan.single;
   std::vector<Halide::Argument> arguments;
   for (size_t i = 0; i < reads.size(); i++) {

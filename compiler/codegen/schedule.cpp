@@ -131,6 +131,15 @@ void outer(KernelContext &k, Func out, const Type &type, const MachineTarget &m)
   f.update().split(dim(1), vector, in_block, width, TailStrategy::RoundUp).reorder(in_block, vector, dim(0), k.domain.x).vectorize(in_block).unroll(vector).unroll(dim(0));
 }
 
+// Vectors of the last dimension, whose elements stand far apart; what lies beside them is read while it is near.
+void turned_weight(KernelContext &k, Func out, const Type &type) {
+  Var block("block"), in_block("in_block");
+  if (type.dims[3] < k.lanes)
+    return;
+  out.split(dim(3), block, in_block, k.lanes, TailStrategy::GuardWithIf);
+  out.reorder(in_block, dim(2), dim(1), dim(0), block).vectorize(in_block);
+}
+
 // One element after the other. Places that are computed from the stride become constants when as many columns are
 // unrolled.
 void elementwise(Func out, const Type &type, const std::vector<const Node *> &nodes, bool accumulates) {
@@ -162,6 +171,7 @@ void schedule(KernelContext &k, Func out, const Type &type, const std::vector<co
   case Form::ChannelSums: schedule_conv(k, out, type, nodes, m); break;
   case Form::PerLane: per_lane(k, out, type, m); break;
   case Form::Outer: outer(k, out, type, m); break;
+  case Form::TurnedWeight: turned_weight(k, out, type); break;
   case Form::Copy: break; // of one image alone
   case Form::Tiles:
   case Form::FastForward:

@@ -94,20 +94,22 @@ void rows(KernelContext &k, Func out, const Type &type, const std::vector<const 
   }
 }
 
-// part: [k,c,r,s] for a block of rows; the vector's channels are c or k.
+// part: [k,c,r,s] for a block of places; the vector's channels are c or k.
 void channel_sums(KernelContext &k, Func out, const Type &type, const MachineTarget &m) {
   const int width = k.lanes;
-  const bool inputs = !k.rows.defined();
-  const size_t across = inputs ? 1 : 0, other = 1 - across;
+  const size_t across = k.across, other = 1 - across;
+  const bool inputs = across == 1;
   const int64_t groups = (type.dims[across] + width - 1) / width;
-  // Tiles that divide: what is added twice would be wrong.
+  // Tiles that divide: what is added twice would be wrong. Channels of the other factor can all belong to one set of the
+  // first cache: not too many of them at a time.
+  constexpr int64_t kMostOther = 4;
   int taps = 1;
   double best = INFINITY;
   Tiles tiles[2]; // the second: with the number of taps that was found to be best
   for (int pass = 0; pass < 2; pass++)
     for (int s = 1; s <= type.dims[3]; s++)
       for (int v = 1; v <= groups; v++)
-        for (int r = 1; r <= type.dims[other] && r * v * s <= std::min(24, m.accumulators()); r++) {
+        for (int r = 1; r <= std::min(kMostOther, type.dims[other]) && r * v * s <= std::min(24, m.accumulators()); r++) {
           if (type.dims[3] % s || groups % v || type.dims[other] % r || (pass && s != taps))
             continue;
           const double products = r * v * s, broadcast = inputs ? r : r * s, loads = inputs ? v * s : v;
@@ -126,12 +128,12 @@ void channel_sums(KernelContext &k, Func out, const Type &type, const MachineTar
   total.split(a, group, in_vector, width * vectors, TailStrategy::GuardWithIf)
       .split(o, o, channel, channels)
       .split(s, s, tap, taps)
-      .reorder({in_vector, tap, channel, s, row, group, o, k.blocks.x});
+      .reorder({in_vector, tap, channel, s, row, group, o, k.blocks.x, k.blocks.y});
   Func f = k.reduce, turned = k.staged;
   f.compute_at(out, s);
   on_stack(f);
   const Var fa = f.args()[inputs ? 2 : 3], fo = f.args()[inputs ? 3 : 2], fs = f.args()[0];
-  f.reorder_storage(fa, fs, f.args()[1], fo, f.args()[4]);
+  f.reorder_storage(fa, fs, f.args()[1], fo, f.args()[4], f.args()[5]);
   for (int stage = 0; stage < 2; stage++) {
     Stage st = stage ? Stage(f.update()) : Stage(f);
     st.split(fa, vector, in_vector, width, TailStrategy::RoundUp);
@@ -145,7 +147,7 @@ void channel_sums(KernelContext &k, Func out, const Type &type, const MachineTar
   auto t = turned.args(); // in vector, lane, column, group, row
   turned.compute_at(out, k.blocks.x).store_in(MemoryType::Heap).bound(t[0], 0, width).bound(t[1], 0, width);
   turned.reorder_storage(t[0], t[1], t[2], t[3], t[4]).reorder(t[1], t[0], t[2], t[3], t[4]).vectorize(t[1]).unroll(t[0]);
-  if (!inputs)
+  if (k.rows.defined())
     k.rows.compute_at(out, k.blocks.x).store_in(MemoryType::Heap).vectorize(k.rows.args()[0]);
 }
 } // namespace

@@ -2,6 +2,7 @@
 // x: [C,H,W] by lane; w: [K,C,R,S]; b: [K]; y: [K,P,Q] by lane
 #include <Halide.h>
 #include <array>
+#include <cmath>
 #include <fmt/format.h>
 
 #include "codegen/kernel.h"
@@ -13,14 +14,22 @@ namespace cnnc {
 using namespace Halide;
 
 namespace {
-// w[k,c,r,s], or the turned kernel
+bool turned(const Node &n) { return n.has("turned") && n.flag("turned"); }
+
+// w[k,c,r,s], or the turned kernel; with "turned" as turned_weight stores it
 Expr weight(const KernelContext &, const Node &n, Func w, Expr k, Expr c, Expr r, Expr s) {
   const auto &size = n.list("kernel");
   if (n.flag("flip")) {
     r = int(size[0]) - 1 - r;
     s = int(size[1]) - 1 - s;
   }
-  return w(s, r, c, k);
+  return turned(n) ? w(k, s, r, c) : w(s, r, c, k);
+}
+
+// [K,C,R,S]
+std::vector<int64_t> weight_dims(const Node &n, const Type &w) {
+  const auto &d = w.dims;
+  return turned(n) ? std::vector<int64_t>{d.at(3), d.at(0), d.at(1), d.at(2)} : d;
 }
 
 // An image with its border of zeros, of which every `step`-th row and column is wanted.
@@ -134,7 +143,7 @@ void define_forward(KernelContext &k, const Node &n) {
 // column of w, turned: row h + top = i*sh + a takes dy's row i - j by the kernel's row a + j*sh.
 void define_data_gradient(KernelContext &k, const Node &n) {
   auto v = k.vars(n.type); // lane, w, h, c
-  const auto &wd = k.type(n, 1).dims;
+  const auto wd = weight_dims(n, k.type(n, 1));
   const auto &dy = k.type(n, 0).dims;
   const auto &stride = n.list("stride"), &padding = n.list("padding");
   const int sh = int(stride[0]), sw = int(stride[1]);
@@ -173,46 +182,74 @@ void define_data_gradient(KernelContext &k, const Node &n) {
   k.result(n, dx);
 }
 
+// A block of dw's positions whose vectors stay in the second-level cache while all channels of the other factor pass by.
+struct PositionBlock {
+  int rows = 1, columns = 1;
+};
+
+// Costs for each position, element of dw and vector, in multiply-adds: adding a block's sums to dw, turning what the vector
+// holds, and reading it from beyond the cache. `inputs`: x stands in the vector, or else dy.
+PositionBlock choose_block(const std::vector<int64_t> &dy, const std::vector<int64_t> &x, const std::vector<int64_t> &kernel, const std::array<int, 2> &step,
+                           bool inputs, int lanes, int64_t vector_bytes, int64_t cache_bytes) {
+  const double added = kernel[0] * kernel[1] == 1 ? 0.2 : 1.5, turned = 0.5 * lanes, far = 0.3;
+  PositionBlock best;
+  double least = INFINITY;
+  for (int rows = 1; rows <= dy[1]; rows++)
+    for (int columns = 1; columns <= dy[2]; columns++) {
+      if (dy[1] % rows || dy[2] % columns)
+        continue;
+      const double positions = double(rows) * columns;
+      const double of_x = double((rows - 1) * step[0] + kernel[0]) * double((columns - 1) * step[1] + kernel[1]);
+      const double area = inputs ? of_x : positions, bytes = area * double((inputs ? x[0] : dy[0]) * vector_bytes);
+      double cost = added / positions + turned * area / (positions * double((inputs ? dy[0] : x[0]) * kernel[0] * kernel[1]));
+      if (bytes > double(cache_bytes) / 2)
+        cost += far;
+      if (cost < least - 1e-9)
+        least = cost, best = {rows, columns};
+    }
+  return best;
+}
+
 // The same sum with channels in the vector, for layers that have enough of them: no sum a lane, which would be as many
 // times the weights. What the vector holds is turned, 16 channels by 16 images, the other factor is broadcast:
-//   part[k,c,r,s,b] = sum over p of block b, q and the lanes
+//   part[k,c,r,s,b,b'] = sum over p of block b, q of block b' and the lanes
 void define_channel_sums(KernelContext &k, const Node &n) {
   auto v = k.vars(n.type); // s, r, c, k
   const auto &dy = k.type(n, 0).dims, &x = k.type(n, 1).dims;
   const auto &kernel = n.list("kernel"), &stride = n.list("stride"), &padding = n.list("padding");
   const bool inputs = x[0] >= k.lanes || x[0] >= dy[0]; // in the vector: input channels, or output channels
-  int rows = 1;                                         // of dy in a block
-  while (rows < dy[1] && (dy[1] % rows || rows * dy[2] < 100))
-    rows++;
+  const std::array<int, 2> step = kernel_step(kernel, stride);
+  const PositionBlock size = choose_block(dy, x, kernel, step, inputs, k.lanes, int64_t(k.lanes) * k.real.bytes(), k.cache_bytes);
   const bool flip = n.flag("flip");
   Expr r = flip ? int(kernel[0]) - 1 - v[1] : Expr(v[1]), s = flip ? int(kernel[1]) - 1 - v[0] : Expr(v[0]);
-  RDom d(0, k.lanes, 0, int(dy[2]), 0, rows, "positions"), blocks(0, int(dy[1]) / rows, "blocks");
+  RDom d(0, k.lanes, 0, size.columns, 0, size.rows, "positions"), blocks(0, int(dy[2]) / size.columns, 0, int(dy[1]) / size.rows, "blocks");
   const bool border = padding != std::vector<int64_t>{0, 0, 0, 0};
   const Image image{k.in(n, 1), x, {int(padding[0]), int(padding[2])}, image_step(kernel, stride), border};
-  const std::array<int, 2> step = kernel_step(kernel, stride);
-  Var i("i"), lane("lane"), column("column"), group("group"), row("row"), block("block");
-  Func turned("turned"), part("part");
+  const Image gradient{k.in(n, 0), dy, {0, 0}, {1, 1}, false};
+  Var i("i"), lane("lane"), column("column"), group("group"), row("row"), block_column("block_column"), block_row("block_row");
+  Func part("part");
   const int last = int(inputs ? x[0] : dy[0]) - 1;
-  Expr channel = min(group * k.lanes + i, last), p = block * rows + d[2];
-  Expr column_of_x = d[1] * step[1] + s, row_of_x = p * step[0] + r;
+  Expr p = block_row * size.rows + d[2], q = block_column * size.columns + d[1];
+  Expr column_of_x = q * step[1] + s, row_of_x = p * step[0] + r;
   std::vector<Var> at = v;
-  at.push_back(block);
+  at.push_back(block_column);
+  at.push_back(block_row);
   part(at) = k.constant(0);
-  if (inputs) {
-    turned(i, lane, column, group, row) = image.at(k, lane, column, row, channel);
-    part(at) += turned(v[2] % k.lanes, d[0], column_of_x, v[2] / k.lanes, row_of_x) * k.in(n, 0)(d[0], d[1], p, v[3]);
-  } else {
-    turned(i, lane, column, group, row) = k.in(n, 0)(lane, column, row, channel);
-    Func padded = image.rows(k, 0);
-    part(at) += turned(v[3] % k.lanes, d[0], d[1], v[3] / k.lanes, p) * padded(d[0], column_of_x, row_of_x, v[2]);
-  }
+  Func turned("turned"); // channel in its group, lane, column, group, row
+  turned(i, lane, column, group, row) = (inputs ? image : gradient).at(k, lane, column, row, min(group * k.lanes + i, last));
+  Func other = inputs ? k.in(n, 0) : image.rows(k, 0);
+  if (inputs)
+    part(at) += turned(v[2] % k.lanes, d[0], column_of_x, v[2] / k.lanes, row_of_x) * other(d[0], q, p, v[3]);
+  else
+    part(at) += turned(v[3] % k.lanes, d[0], q, v[3] / k.lanes, p) * other(d[0], column_of_x, row_of_x, v[2]);
+  k.across = inputs ? 1 : 0;
   k.form = KernelContext::Form::ChannelSums;
   k.reduce = part;
   k.staged = turned;
   k.domain = d;
   k.blocks = blocks;
   k.accumulates = true;
-  k.added = part(v[0], v[1], v[2], v[3], blocks);
+  k.added = part(v[0], v[1], v[2], v[3], blocks.x, blocks.y);
 }
 
 // dw[k,c,r,s] = sum over p,q of dy[k,p,q] * x[c, p*sh+r, q*sw+s], a sum a lane
@@ -301,15 +338,16 @@ void register_conv(Registry &r) {
   dx.name = "conv_data_gradient"; // dy, w
   dx.traits = kContraction;
   dx.no_window = true;
+  dx.turns_weight = true;
   dx.arity_min = dx.arity_max = 2;
   dx.infer = [](const Graph &g, const Node &n) {
     const auto &image = n.list("image");
-    return Type{Kind::Example, {g[n.inputs[1]].type.dims.at(1), image.at(0), image.at(1)}};
+    return Type{Kind::Example, {weight_dims(n, g[n.inputs[1]].type).at(1), image.at(0), image.at(1)}};
   };
   dx.define = define_data_gradient;
   dx.pointwise = pointwise;
   dx.macs = [](const Graph &g, const Node &n) {
-    const auto &w = g[n.inputs[1]].type.dims;
+    const auto w = weight_dims(n, g[n.inputs[1]].type);
     return g[n.inputs[0]].type.size() * w[1] * w[2] * w[3];
   };
   r.ops.push_back(dx);

@@ -221,10 +221,11 @@ void define_weight_gradient(KernelContext &k, const Node &n) {
   const Matrices m = matrices(s);
   const auto &image = k.type(n, 1).dims, &dy = k.type(n, 0).dims, &size = n.list("kernel");
   const int channels = int(image[0]), sh = int(s.rows.stride), sw = int(s.columns.stride);
-  Var lane("lane"), tx("tx"), ty("ty"), channel("channel"), i("i"), j("j"), column("column"), row("row"), out("out"), c("c"), r("r");
-  Func padded = phases(k, k.in(n, 1), image, s), turned("turned"), half, half_d;
-  turned(channel, lane, column, row) = padded(lane, column, row, channel);
-  Func V = tile_points(k, turned, {channel, lane}, {}, m.rows.input, m.columns.input, int(s.rows.tile), int(s.columns.tile), half, "V");
+  Var lane("lane"), tx("tx"), ty("ty"), channel("channel"), i("i"), j("j"), column("column"), row("row"), out("out"), c("c"), r("r"), group("group"), in_group("in_group");
+  Func padded = phases(k, k.in(n, 1), image, s), turned("turned"), by_channel("by_channel"), half, half_d;
+  turned(in_group, lane, column, row, group) = padded(lane, column, row, group * k.lanes + in_group);
+  by_channel(channel, lane, column, row) = turned(channel % k.lanes, lane, column, row, channel / k.lanes);
+  Func V = tile_points(k, by_channel, {channel, lane}, {}, m.rows.input, m.columns.input, int(s.rows.tile), int(s.columns.tile), half, "V");
   WinogradShape of_dy = one_phase(s);
   of_dy.rows.origin = of_dy.columns.origin = 0;
   Func padded_dy = phases(k, k.in(n, 0), dy, of_dy);

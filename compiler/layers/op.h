@@ -45,6 +45,7 @@ struct Op {
   bool no_window = false;                      // a contraction whose tile cannot end in a window
   std::function<bool(const Node &)> pointwise; // a contraction that is one at each place of an image for itself
   std::string channel_sums;                    // of a sum a lane: the operation that makes the same with channels in the vector
+  bool turns_weight = false;                   // reads its second input along the first dimension; with "turned" that stands innermost
   // A contraction whose result and these inputs have the same first dimension, of channels or units: for one image they
   // may stand innermost. The other inputs are read an element at a time then.
   std::vector<int> unit_inputs;

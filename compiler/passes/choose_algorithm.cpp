@@ -23,7 +23,7 @@ constexpr int64_t kLeastWork = 100000;
 constexpr double kStored = 5, kUsed = 2.5;
 constexpr int64_t kMostPhases = 64; // of a stride: with more, a phase has few of the kernel's elements
 constexpr double kLeastGain = 1.05;
-constexpr int64_t kMostTile = 6; // outputs along an axis
+constexpr int64_t kMostTile = 6;  // outputs along an axis
 constexpr int64_t kMostRow = 250; // vectors, of 64 bytes at most: 16 KB of stack
 
 struct Shape {
@@ -83,13 +83,14 @@ double additions(int64_t a, int64_t b) { return a * b == 1 ? 0 : 0.55 * double(a
 
 // In multiply-adds of a vector, for `inputs` channels to `outputs` (of the gradient of the weights: no way back, but two
 // transforms of images).
+constexpr double kProduct = 1.1, kWeightProduct = 1.4; // both factors of the latter are read for one use
 double winograd_cost(const WinogradShape &s, double inputs, double outputs, bool weight_gradient) {
   const double tiles = double(s.rows.tiles * s.columns.tiles);
   const int64_t pr = s.rows.points(), pc = s.columns.points(), mr = s.rows.tile, mc = s.columns.tile;
   auto there = [&](int64_t r, int64_t c) { return double(r) * additions(pc, c) + double(pc) * additions(pr, r) + double(r * c + pr * pc); };
   const double back = double(pr) * additions(mc, pc) + double(mc) * additions(mr, pr) + double(pr * pc + mr * mc);
   const double products = double(pr * pc) * inputs * outputs;
-  return tiles * (1.1 * products + inputs * there(pr, pc) + outputs * (weight_gradient ? there(mr, mc) : back));
+  return tiles * ((weight_gradient ? kWeightProduct : kProduct) * products + inputs * there(pr, pc) + outputs * (weight_gradient ? there(mr, mc) : back));
 }
 
 using Pair = std::vector<int64_t>;

@@ -1,5 +1,6 @@
 // Stores the zero border of a convolution's input, once for each input and border, so that its inner loops have no
-// tests, and decides where the channels stand in the vector instead of the images.
+// tests, decides where the channels stand in the vector instead of the images, and turns large weights for what reads
+// them across.
 #include <algorithm>
 #include <utility>
 
@@ -12,6 +13,10 @@ namespace {
 // A weight gradient with many sums would keep as many times the weights as there are lanes: where there are channels to
 // fill a vector they stand in it instead, and the sum over the lanes falls away.
 constexpr int64_t kManySums = 4096, kManyChannels = 16;
+
+// Weights of so many elements are not in the first-level cache from one place of the image to the next: they are read as
+// they come.
+constexpr int64_t kLargeWeight = 8192;
 
 void choose_sums(Graph &g) {
   std::vector<ValueId> summed(g.nodes.size(), kNoValue);
@@ -43,6 +48,7 @@ void choose_layout(Graph &g) {
   g.nodes.reserve(old.size() + old.size() / 2);
   std::vector<ValueId> to(old.size(), kNoValue);
   std::map<std::pair<ValueId, std::vector<int64_t>>, ValueId> padded;
+  std::map<ValueId, ValueId> turned;
   for (size_t v = 0; v < old.size(); v++) {
     Node n = std::move(old[v]);
     for (ValueId &i : n.inputs)
@@ -56,6 +62,13 @@ void choose_layout(Graph &g) {
         at->second = g.add("pad", {x}, {{"padding", n.list("padding")}}, g[x].name + ".padded" + (padded.size() > 1 ? std::to_string(padded.size()) : ""), n.location);
       n.inputs[size_t(bordered)] = at->second;
       n.attributes["padding"] = none;
+    }
+    if (op_of(n).turns_weight && !n.has("turned") && g[n.inputs[1]].type.size() >= kLargeWeight) {
+      auto [at, fresh] = turned.insert({n.inputs[1], kNoValue});
+      if (fresh)
+        at->second = g.add("turned_weight", {n.inputs[1]}, {}, g[n.inputs[1]].name + ".turned", n.location);
+      n.inputs[1] = at->second;
+      n.attributes["turned"] = true;
     }
     to[v] = ValueId(g.nodes.size());
     g.nodes.push_back(std::move(n));

@@ -117,13 +117,13 @@ TEST_CASE("every sample of the registry: gradients against central differences, 
   }
 }
 
-TEST_CASE("the direct convolution of many channels: phases of a stride, channels in the vector, borders, parts of a tile") {
-  int sums = 0;
-  for (const char *conv : {"17|conv(41, kernel=3, padding=1)", "17|conv(37, kernel=3, stride=2, padding=(0, 2, 1, 1))", "33|conv(130, kernel=1)",
+TEST_CASE("the direct convolution of many channels: phases of a stride, channels in the vector, borders, parts of a tile, turned weights") {
+  int sums = 0, turned = 0;
+  for (const char *conv : {"29|conv(41, kernel=3, padding=1)", "25|conv(37, kernel=3, stride=2, padding=(0, 2, 1, 1))", "33|conv(130, kernel=1)",
                            "33|conv(130, kernel=1, stride=2, padding=1)", "3|conv(48, kernel=(7, 5), stride=(2, 3), padding=3)",
-                           "3|conv(130, kernel=4, stride=3, flip=true, padding=(5, 4, 4, 6))", "20|conv(19, kernel=(2, 6), stride=(3, 1), padding=(1, 0, 0, 5))\nrelu\nmax_pool(2)",
+                           "4|conv(130, kernel=4, stride=3, flip=true, padding=(5, 4, 4, 6))", "20|conv(19, kernel=(2, 6), stride=(3, 1), padding=(1, 0, 0, 5))\nrelu\nmax_pool(2)",
                            "16|conv(16, kernel=(5, 4), stride=(1, 2), padding=same, bias=false)"})
-    for (const char *size : {conv[0] == '3' ? "2, 9, 11" : "1, 7, 4"}) {
+    for (const char *size : {conv[0] == '3' || conv[0] == '4' ? "2, 9, 11" : "1, 7, 4"}) {
       const std::string s = conv;
       const std::string text = fmt::format("model m\ninput x: f32[{}]\nconv({}, kernel=1)\ntanh\n{}\ntanh\nflatten\ndense(4)\n"
                                            "loss softmax_cross_entropy\noptimizer sgd(lr=0.1)\nbatch 19\n",
@@ -137,9 +137,12 @@ TEST_CASE("the direct convolution of many channels: phases of a stride, channels
       CompileOptions stop;
       stop.conv = "direct";
       stop.stop_at = "fused";
-      sums += compile(build(text), stop).text.at("fused").find("conv_channel_sums") != std::string::npos;
+      const std::string fused = compile(build(text), stop).text.at("fused");
+      sums += fused.find("conv_channel_sums") != std::string::npos;
+      turned += fused.find("turned_weight(") != std::string::npos;
     }
   CHECK(sums >= 7);
+  CHECK(turned == 6);
 }
 
 TEST_CASE("the fast convolution: kernels of every width, paddings, turned kernels, bias, sharing, pooling") {
