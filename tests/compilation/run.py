@@ -216,6 +216,7 @@ def tune(folder):
 
 
 def main():
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would hand on that it is ignored
     for test in (same_bytes, cache, damaged, unwritable, bounded, at_once, kernels, arena, memory_and_batch, tuning_file, tune):
         with tempfile.TemporaryDirectory() as temporary:
             try:

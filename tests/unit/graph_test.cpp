@@ -1,5 +1,4 @@
 // The graph's text form, differentiation, decisions.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include "decisions.h"

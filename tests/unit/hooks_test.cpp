@@ -1,5 +1,4 @@
 // The hooks of a generated library (runtime/hooks), driven through the table of models written by hand.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <errno.h>

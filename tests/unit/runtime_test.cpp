@@ -1,6 +1,5 @@
 // Tests of the runtime without a compiled model: file formats, random numbers, checkpoints, and the training loop
 // on a small model written by hand.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include "../../runtime/checkpoint.h"

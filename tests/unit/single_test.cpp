@@ -1,10 +1,8 @@
 // One image at a time: the same results as a batch, for every layer, layout, target and element; nothing is read or
 // written past the caller's arrays.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <cmath>
-#include <cstdlib>
 #include <cstring>
 #include <fmt/format.h>
 #include <memory>
@@ -13,29 +11,16 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "codegen/object.h"
-#include "compile.h"
-#include "graph/build.h"
 #include "graph/layout.h"
-#include "layers/op.h"
 #include "passes/passes.h"
-#include "runtime/cnnc_model.h"
+#include "sample.h"
 
 using namespace cnnc;
 
 namespace {
 constexpr int kImages = 16; // a whole chunk of every target: these take the lanes
 
-Graph build(const std::string &text) {
-  Source source("sample.dsl", text);
-  Diagnostics diagnostics(source);
-  Overrides overrides;
-  overrides.batch = kImages;
-  auto graph = build_graph(source, overrides, diagnostics);
-  INFO(text << diagnostics.text());
-  REQUIRE(graph.has_value());
-  return *graph;
-}
+Graph build(const std::string &text) { return build_sample(text, kImages); }
 
 // Memory that ends where the pages do: a step further is a fault.
 class Guarded {
@@ -62,12 +47,7 @@ struct Net {
   cnnc_net *net = nullptr;
   std::unique_ptr<Guarded> memory;
 
-  Net(const Graph &g, bool f64, const std::string &target) {
-    CompileOptions options;
-    options.f64 = f64;
-    options.target = target;
-    Compiled c = compile(g, options);
-    model = load_object(c.text.at("obj"), c.info.name);
+  Net(const Graph &g, bool f64, const std::string &target) : model(load(g, f64, target.c_str())) {
     const size_t bytes = (size_t(model->infer_bytes(1)) + 63) / 64 * 64;
     memory = std::make_unique<Guarded>(bytes);
     std::memset(memory->get(), 0xFF, bytes); // NaN wherever nothing was written
@@ -91,27 +71,9 @@ struct Net {
     Guarded in(image * size_t(count)), out(output * size_t(count));
     std::memcpy(in.get(), images, image * size_t(count));
     REQUIRE(model->predict(net, in.get(), pixels, count, out.get()) == CNNC_OK);
-    std::vector<double> y;
-    for (size_t i = 0; i < size_t(model->output_size) * size_t(count); i++)
-      y.push_back(model->element_bytes == 8 ? static_cast<const double *>(out.get())[i] : double(static_cast<const float *>(out.get())[i]));
-    return y;
+    return as_doubles(*model, out.get(), size_t(model->output_size) * size_t(count));
   }
 };
-
-double largest(const std::vector<double> &v) {
-  double l = 0;
-  for (double x : v)
-    l = std::max(l, std::abs(x));
-  return l;
-}
-// A NaN is the largest.
-double difference(const std::vector<double> &a, const std::vector<double> &b) {
-  REQUIRE(a.size() == b.size());
-  double l = 0;
-  for (size_t i = 0; i < a.size(); i++)
-    l = std::abs(a[i] - b[i]) <= l ? l : std::abs(a[i] - b[i]);
-  return l;
-}
 
 std::vector<std::string> targets() {
   std::vector<std::string> all = {"x86-64-linux"};
@@ -173,17 +135,12 @@ std::string around(const std::string &input, const std::string &layers) {
 } // namespace
 
 TEST_CASE("every sample of the registry") {
-  std::vector<std::string> samples;
-  for (const Layer &l : registry().layers)
-    samples.insert(samples.end(), l.samples.begin(), l.samples.end());
-  for (const Loss &l : registry().losses)
-    samples.insert(samples.end(), l.samples.begin(), l.samples.end());
-  for (const std::string &text : samples)
+  for (const std::string &text : registry_samples())
     compare(without_loss(text), {"host"});
 }
 
 TEST_CASE("layouts: along channels and columns, from one to the other, shared, padded, at the ends of a model") {
-  for (const std::string &text : {
+  for (const std::string &text : sampled<std::string>({
            around("1, 28, 28", "conv(6, kernel=5, padding=2)\nsigmoid\navg_pool(2)\nconv(16, kernel=5)\nsigmoid\navg_pool(2)\nflatten\ndense(120)\nsigmoid\ndense(84)\nsigmoid\ndense(10)"),
            around("3, 9, 33", "conv(16, kernel=3, padding=1)\nrelu\nmax_pool(2)\nconv(3, kernel=3, padding=1)\ntanh\nconv(20, kernel=(1, 3))"),
            around("2, 7, 40", "conv(17, kernel=3)\nmax_pool(3, stride=2, padding=1)\nconv(2, kernel=1)\navg_pool(3, stride=1, padding=1, count_padding=false)\nsoftmax"),
@@ -196,7 +153,7 @@ TEST_CASE("layouts: along channels and columns, from one to the other, shared, p
            around("1, 3, 3", "conv(1, kernel=3)"),
            around("1, 4, 4", "max_pool(3)"),
            around("1, 9, 61", "conv(3, kernel=2)\nmax_pool((2, 5), stride=(2, 5))\nconv(2, kernel=(1, 3), stride=(1, 3))"),
-       })
+       }))
     compare(text, targets());
 }
 

@@ -1,5 +1,4 @@
 // From text to graph: what is built, what is refused and how it is said, and that no text brings the compiler down.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <cmath>

@@ -1,32 +1,16 @@
 // The two-dimensional fast convolution: gradients of every shape against finite differences, and its rounding errors.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
-#include <algorithm>
-#include <cmath>
-#include <cstdlib>
 #include <fmt/format.h>
-#include <memory>
+#include <map>
 #include <random>
 
 #include "check.h"
-#include "codegen/object.h"
-#include "compile.h"
-#include "graph/build.h"
-#include "runtime/cnnc_model.h"
+#include "sample.h"
 
 using namespace cnnc;
 
 namespace {
-Graph build(const std::string &text) {
-  Source source("sample.dsl", text);
-  Diagnostics diagnostics(source);
-  auto graph = build_graph(source, {}, diagnostics);
-  INFO(text << diagnostics.text());
-  REQUIRE(graph.has_value());
-  return *graph;
-}
-
 using Tuned = std::map<std::string, std::map<std::string, std::string>>;
 
 // What makes every convolution take tiles of this size in each direction where it can.
@@ -46,51 +30,28 @@ Tuned tiles_of(const Graph &g, const std::string &tile) {
   }
   return tuned;
 }
-
-// Predictions of one model by two methods: the fast one in float32, the direct one in float64.
-std::vector<double> predict(const Graph &g, const CompileOptions &options, const std::vector<float> &images, const std::vector<double> &parameters) {
-  const Compiled c = compile(g, options);
-  const cnnc_model *m = load_object(c.text.at("obj"), c.info.name);
-  const size_t bytes = size_t(m->infer_bytes(1));
-  std::unique_ptr<void, decltype(&std::free)> memory(std::aligned_alloc(64, (bytes + 63) / 64 * 64), std::free);
-  cnnc_net *net = nullptr;
-  REQUIRE(m->init_inference(&net, memory.get(), bytes, 1, 1) == CNNC_OK);
-  REQUIRE(m->parameter_count == parameters.size());
-  const int count = int(images.size() / m->input_size);
-  std::vector<double> result(size_t(count) * m->output_size);
-  if (options.f64) {
-    REQUIRE(m->set_parameters(net, parameters.data()) == CNNC_OK);
-    REQUIRE(m->predict(net, images.data(), CNNC_F32, count, result.data()) == CNNC_OK);
-  } else {
-    std::vector<float> single(parameters.begin(), parameters.end()), out(result.size());
-    REQUIRE(m->set_parameters(net, single.data()) == CNNC_OK);
-    REQUIRE(m->predict(net, images.data(), CNNC_F32, count, out.data()) == CNNC_OK);
-    result.assign(out.begin(), out.end());
-  }
-  m->destroy(net);
-  return result;
-}
 } // namespace
 
 TEST_CASE("gradients: kernels, strides, paddings, turned kernels, tiles past the edge, few and many channels") {
-  int used = 0;
-  const struct {
+  int ran = 0, used = 0;
+  struct Case {
     const char *conv, *tile;
-  } cases[] = {
-      {"conv(3, kernel=3, padding=1)", "4x4"},
-      {"conv(18, kernel=(5, 3), padding=(2, 0, 1, 3), flip=true)", "4x2"},
-      {"conv(4, kernel=3, stride=2, padding=(2, 1, 0, 2))", "3x4"},
-      {"conv(5, kernel=(4, 5), stride=(3, 2), padding=(1, 4, 2, 0), bias=false)", "2x3"},
-      {"conv(2, kernel=(1, 4), stride=(2, 1), padding=(0, 0, 3, 3), flip=true)", "1x4"},
-      {"conv(7, kernel=2, stride=3)", "6x6"},
-      {"conv(20, kernel=3, padding=1)\nrelu\navg_pool(2)", "2x4"},
   };
-  for (const auto &c : cases) {
+  for (const Case &c : sampled<Case>({
+           {"conv(3, kernel=3, padding=1)", "4x4"},
+           {"conv(18, kernel=(5, 3), padding=(2, 0, 1, 3), flip=true)", "4x2"},
+           {"conv(4, kernel=3, stride=2, padding=(2, 1, 0, 2))", "3x4"},
+           {"conv(5, kernel=(4, 5), stride=(3, 2), padding=(1, 4, 2, 0), bias=false)", "2x3"},
+           {"conv(2, kernel=(1, 4), stride=(2, 1), padding=(0, 0, 3, 3), flip=true)", "1x4"},
+           {"conv(7, kernel=2, stride=3)", "6x6"},
+           {"conv(20, kernel=3, padding=1)\nrelu\navg_pool(2)", "2x4"},
+       })) {
+    ran++;
     const std::string text = fmt::format("model m\ninput x: f32[2, 13, 10]\nconv(17, kernel=2)\ntanh\n{}\ntanh\nflatten\ndense(3)\n"
                                          "loss softmax_cross_entropy\noptimizer sgd(lr=0.1)\nbatch 19\n",
                                          c.conv);
     CAPTURE(text);
-    const Graph g = build(text);
+    const Graph g = build_sample(text);
     CheckOptions options;
     options.conv = "fast";
     options.count = 19; // two chunks in any build, the second one not full
@@ -110,18 +71,18 @@ TEST_CASE("gradients: kernels, strides, paddings, turned kernels, tiles past the
       used += at != std::string::npos && fused.compare(fused.find("tile=", at), tile.size(), tile) == 0;
     }
   }
-  CHECK(used == 3 * 7);
+  CHECK(used == 3 * ran);
 }
 
 // Rounding grows with the number of points: each bound is about twice what was measured over layers of up to 512 channels.
 TEST_CASE("the error in float32 beside the direct method in double") {
-  const struct {
+  struct Case {
     int kernel;
     const char *tile;
     double bound; // of the largest output
-  } cases[] = {{3, "2x2", 2e-6}, {3, "4x4", 1e-5}, {3, "5x5", 1.5e-5}, {3, "6x6", 2e-5}, {5, "4x4", 2e-5}};
-  for (const auto &c : cases) {
-    const Graph g = build(fmt::format("model m\ninput x: f32[64, 12, 12]\nconv(8, kernel={}, padding=1)\nbatch 16\n", c.kernel));
+  };
+  for (const Case &c : sampled<Case>({{3, "2x2", 2e-6}, {3, "4x4", 1e-5}, {3, "5x5", 1.5e-5}, {3, "6x6", 2e-5}, {5, "4x4", 2e-5}})) {
+    const Graph g = build_sample(fmt::format("model m\ninput x: f32[64, 12, 12]\nconv(8, kernel={}, padding=1)\nbatch 16\n", c.kernel));
     CompileOptions fast, direct;
     fast.conv = "fast";
     fast.tuned = tiles_of(g, c.tile);
@@ -135,17 +96,18 @@ TEST_CASE("the error in float32 beside the direct method in double") {
     std::vector<double> parameters(size_t(8 * 64 * c.kernel * c.kernel + 8));
     for (double &p : parameters)
       p = double(float(uniform(random) / c.kernel / 8));
-    const auto ours = predict(g, fast, images, parameters), exact = predict(g, direct, images, parameters);
-    double largest = 0, error = 0;
-    for (size_t i = 0; i < exact.size(); i++) {
-      largest = std::max(largest, std::abs(exact[i]));
-      error = std::max(error, std::abs(ours[i] - exact[i]));
+    std::vector<std::vector<double>> outputs;
+    for (const CompileOptions &options : {fast, direct}) {
+      Inference run(load(g, options));
+      run.set_parameters(parameters);
+      outputs.push_back(run.predict(images));
     }
+    const double size = largest(outputs[1]), error = difference(outputs[0], outputs[1]);
     CAPTURE(c.kernel);
     CAPTURE(c.tile);
-    CHECK(largest > 0.1);
-    CHECK(error < c.bound * largest);
-    CHECK(error > 1e-9 * largest);
-    MESSAGE(fmt::format("kernel {} tile {}: {:.2g}", c.kernel, c.tile, error / largest));
+    CHECK(size > 0.1);
+    CHECK(error < c.bound * size);
+    CHECK(error > 1e-9 * size);
+    MESSAGE(fmt::format("kernel {} tile {}: {:.2g}", c.kernel, c.tile, error / size));
   }
 }
