@@ -2,6 +2,7 @@
 // A value of an example has the arguments (lane, last dimension, ..., first); a parameter the same without lane.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -30,6 +31,7 @@ public:
                     PerLane,
                     TurnedWeight,
                     Outer,
+                    LaneSum,
                     Copy,
                     Tiles,
                     FastForward,
@@ -40,9 +42,9 @@ public:
                     WinogradWeight,
                     WinogradPoints };
   Form form = Form::Elementwise;
-  Halide::Func reduce;                        // the reduction of Contraction, Rows, ChannelSums, PerLane, Outer
-  Halide::Func staged;                        // Outer, ChannelSums: an input with its lanes behind its channels; FastForward, FastData: all points of a row
-  Halide::Func rows;                          // FastForward, FastData: whole rows of the result; Rows: rows of the image with their border; ChannelSums: the image with its border, where dy stands in the vector
+  Halide::Func reduce;                        // the reduction of Contraction, Rows, ChannelSums, PerLane, Outer, LaneSum, FastFinish
+  Halide::Func staged;                        // ChannelSums: an input with its lanes behind its channels; Outer, LaneSum, FastFinish: turned; FastForward, FastData: all points of a row
+  Halide::Func rows;                          // FastForward, FastData: whole rows of the result; FastFinish: of the kernel; Rows: rows of the image with their border; ChannelSums: the image with its border, where dy stands in the vector
   int keep = 1;                               // Rows: how many of them are needed at a time
   bool as_stored = false;                     // Rows: they are those of the input
   int phases = 1;                             // Rows: columns that are equal modulo this are computed together
@@ -77,6 +79,11 @@ private:
   Decisions &decisions_;
   std::string key_; // of the kernel: the same in every net that has it
 };
+
+// The values `at(lane, i)` of i < count, with i in the vector: turned(inside, lane, vector, ...) of i = vector * lanes + inside.
+// The last vector is whole, its rest of no meaning.
+Halide::Func turned(const KernelContext &k, int count, const std::vector<Halide::Var> &others,
+                    const std::function<Halide::Expr(Halide::Expr lane, Halide::Expr i)> &at);
 
 // One element of the optimizer's step.
 struct UpdateContext {

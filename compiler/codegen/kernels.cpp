@@ -2,6 +2,7 @@
 #include <Halide.h>
 #include <algorithm>
 #include <fmt/format.h>
+#include <optional>
 
 #include "codegen/kernels.h"
 #include "codegen/schedule.h"
@@ -28,8 +29,8 @@ void fix_shape(B &&buffer, const std::vector<int64_t> &extents, int alignment) {
 struct Shape {
   std::vector<int64_t> extents, strides;
 };
-Shape shape_of(const Node &n, int lanes) {
-  const Layout layout = layout_of(n);
+Shape shape_of(const Node &n, int lanes, Halide::Type real) {
+  const Layout layout = stored_layout(n, lanes, real.bytes());
   const int64_t each = has_lane(n.type) ? lanes : 1;
   Shape s;
   if (has_lane(n.type))
@@ -128,10 +129,22 @@ bool each_place(const Graph &g, const std::vector<ValueId> &nodes) {
   return product;
 }
 
-Graph in_one_row(Graph g, const std::vector<ValueId> &nodes) {
+// The group of values of fewer dimensions that computes the same.
+std::optional<Graph> flattened(const Graph &whole, const std::vector<ValueId> &nodes, bool single) {
+  const Node &last = whole[nodes.back()];
+  const Layout layout = layout_of(last);
+  const size_t rank = last.type.dims.size();
+  const bool shapeless = has_trait(last, kShapeless), crossed = rank > 2 && layout.order == std::vector<int64_t>{1, 2, 3, 0};
+  if (shapeless ? rank < 2 || !(layout.dense || crossed) : single || !each_place(whole, nodes))
+    return {};
+  Graph g = whole;
   auto flatten = [&](ValueId v) {
     Type &t = g[v].type;
-    if (t.kind == Kind::Example && t.dims.size() == 3)
+    if (shapeless && crossed)
+      t.dims = {t.dims[0], t.size() / t.dims[0]};
+    else if (shapeless)
+      t.dims = {t.size()};
+    else if (t.kind == Kind::Example && t.dims.size() == 3)
       t.dims = {t.dims[0], 1, t.dims[1] * t.dims[2]};
   };
   for (ValueId v : nodes) {
@@ -139,14 +152,15 @@ Graph in_one_row(Graph g, const std::vector<ValueId> &nodes) {
     for (ValueId i : g[v].inputs)
       flatten(i);
   }
+  if (shapeless && crossed)
+    set_layout(g[nodes.back()], make_layout(g[nodes.back()].type, {1, 0}, layout.pitch));
   return g;
 }
 } // namespace
 
 KernelCall KernelSet::group(const Graph &whole, const GraphPlan &plan, const std::vector<ValueId> &nodes) {
-  const bool row = !plan.single && each_place(whole, nodes);
-  const Graph flat = row ? in_one_row(whole, nodes) : Graph();
-  const Graph &g = row ? flat : whole;
+  const std::optional<Graph> flat = flattened(whole, nodes, plan.single);
+  const Graph &g = flat ? *flat : whole;
   KernelCall call;
   ValueId root = nodes.back();
   const Node &last = g[root];
@@ -162,7 +176,7 @@ KernelCall KernelSet::group(const Graph &whole, const GraphPlan &plan, const std
   };
   auto layout_text = [&](const Node &n) {
     const Layout l = layout_of(n);
-    return l.dense ? "" : fmt::format(" order {} pitch {}", dims_text(l.order, ","), l.pitch);
+    return l.dense ? stored_layout(n, lanes, real_.bytes()).size == l.size ? "" : " spread" : fmt::format(" order {} pitch {}", dims_text(l.order, ","), l.pitch);
   };
   for (ValueId v : nodes) {
     const Node &n = g[v];
@@ -224,7 +238,7 @@ KernelCall KernelSet::group(const Graph &whole, const GraphPlan &plan, const std
     Halide::Type element = t.kind != Kind::Label ? real_ : g[reads[i]].integer("classes") > 256 ? Halide::UInt(16)
                                                                                                 : Halide::UInt(8);
     const Node &source = g[source_of(reads[i])];
-    const Shape e = shape_of(source, lanes);
+    const Shape e = shape_of(source, lanes, real_);
     ImageParam p(element, int(e.extents.size()), fmt::format("in{}", i));
     fix_shape(p, e, t.kind == Kind::Label ? element.bytes() : alignment_of(plan.of(reads[i])->place, real_));
     k.values[reads[i]] = p;
@@ -251,14 +265,16 @@ KernelCall KernelSet::group(const Graph &whole, const GraphPlan &plan, const std
     define_copy(k, out, last, g[source_of(last.inputs[0])], source_of(last.inputs[0]) == last.inputs[0]);
   } else if (k.accumulates) {
     out(v) = undef(real_);
-    out(v) += k.added.defined() ? k.added : Expr(k.values.at(root)(v));
+    const auto plain = k.stages.find("plain");
+    out(v) += k.added.defined() ? k.added : !scheduled_ && plain != k.stages.end() ? Expr(plain->second(v))
+                                                                                   : Expr(k.values.at(root)(v));
   } else {
     out(v) = k.values.at(root)(v);
   }
-  const Shape e = shape_of(last, lanes);
+  const Shape e = shape_of(last, lanes, real_);
   bound_all(out, e.extents);
   fix_shape(out.output_buffer(), e, alignment_of(out_storage->place, real_));
-  if (plan.single)
+  if (scheduled_ && plan.single)
     schedule_single(k, out, last, list, target_);
   else if (scheduled_)
     schedule(k, out, last.type, list, target_);
@@ -286,8 +302,12 @@ KernelCall KernelSet::pack(Halide::Type from, Region region, Place to, int64_t e
   out(lane, i) = from.is_uint() ? e * Internal::make_const(real_, 1.0 / 255) : e;
   bound_all(out, {lanes_, elements});
   fix_shape(out.output_buffer(), {lanes_, elements}, 64);
-  if (scheduled_)
-    out.vectorize(lane);
+  if (scheduled_) {
+    if (elements >= lanes_)
+      turn(out.split(i, io, ii, lanes_, TailStrategy::ShiftInwards), lane, ii);
+    else
+      out.vectorize(lane);
+  }
   call.kernel = add(from.is_uint() ? "pack_u8" : "pack_f32", text, Pipeline(out), {in}).name;
   return call;
 }
@@ -302,22 +322,36 @@ KernelCall KernelSet::convert(Halide::Type from, int64_t elements) {
   out(i) = from.is_uint() ? e * Internal::make_const(real_, 1.0 / 255) : e;
   bound_all(out, {elements});
   fix_shape(out.output_buffer(), std::vector<int64_t>{elements}, real_.bytes());
-  const int width = std::max(1, lanes_ / 4); // short code for what takes no time
-  if (elements >= width)
-    out.split(i, i, in_vector, width, TailStrategy::ShiftInwards).vectorize(in_vector);
+  if (scheduled_ && elements >= lanes_)
+    out.split(i, i, in_vector, lanes_, TailStrategy::ShiftInwards).vectorize(in_vector);
   call.kernel = add(from.is_uint() ? "convert_u8" : "convert_f32", fmt::format("convert {} {}\n", from.bits(), elements), Pipeline(out), {in}).name;
   return call;
 }
 
 KernelCall KernelSet::unpack(Place from, int64_t elements) {
   KernelCall call{"", {from, {Region::Outputs, 0}}, {0, 0}, "unpack", 0, 2 * elements * lanes_ * real_.bytes()};
-  Var lane("lane"), i("i");
+  Var lane("lane"), i("i"), io("io"), ii("ii");
   ImageParam in(real_, 2, "in");
   fix_shape(in, {lanes_, elements}, 64);
-  Func out("out");
-  out(i, lane) = in(lane, i);
+  Func turned("turned"), out("out");
+  turned(i, lane) = in(lane, min(i, int(elements) - 1)); // as many as there are lanes, at least
+  out(i, lane) = turned(i, lane);
   bound_all(out, {elements, lanes_});
   fix_shape(out.output_buffer(), {elements, lanes_}, real_.bytes());
+  if (scheduled_) {
+    on_stack(turned);
+    turned.bound_extent(i, lanes_);
+    turn(turned, i, lane);
+    // Powers of two alone: other vectors are not of their size in the C++ output.
+    int width = lanes_;
+    while (width > elements)
+      width /= 2;
+    out.split(i, io, ii, width, TailStrategy::ShiftInwards).reorder(ii, lane, io).vectorize(ii).unroll(lane);
+    if (elements >= lanes_)
+      turned.compute_at(out, io);
+    else
+      turned.compute_root();
+  }
   call.kernel = add("unpack", fmt::format("unpack {}\n", elements), Pipeline(out), {in}).name;
   return call;
 }

@@ -124,6 +124,7 @@ void outer(KernelContext &k, Func out, const Type &type, const MachineTarget &m)
       .unroll(vector)
       .unroll(unit);
   turned.compute_at(out, block);
+  turn(turned, Var("inside"), lane());
   on_stack(turned);
   f.compute_at(out, dim(0));
   on_stack(f);
@@ -138,6 +139,19 @@ void turned_weight(KernelContext &k, Func out, const Type &type) {
     return;
   out.split(dim(3), block, in_block, k.lanes, TailStrategy::GuardWithIf);
   out.reorder(in_block, dim(2), dim(1), dim(0), block).vectorize(in_block);
+}
+
+// Sums over the lanes, a vector of them at a time.
+void lane_sum(KernelContext &k, Func out) {
+  Var in_block("in_block");
+  Func sums = k.reduce, turned = k.staged;
+  out.split(dim(0), dim(0), in_block, k.lanes, TailStrategy::GuardWithIf).vectorize(in_block);
+  sums.compute_at(out, dim(0)).vectorize(dim(0), k.lanes, TailStrategy::RoundUp);
+  sums.update().vectorize(dim(0), k.lanes, TailStrategy::RoundUp).reorder(k.domain.x, dim(0)).unroll(k.domain.x);
+  on_stack(sums);
+  turned.compute_at(out, dim(0));
+  turn(turned, Var("inside"), lane());
+  on_stack(turned);
 }
 
 // One element after the other. Places that are computed from the stride become constants when as many columns are
@@ -172,6 +186,7 @@ void schedule(KernelContext &k, Func out, const Type &type, const std::vector<co
   case Form::PerLane: per_lane(k, out, type, m); break;
   case Form::Outer: outer(k, out, type, m); break;
   case Form::TurnedWeight: turned_weight(k, out, type); break;
+  case Form::LaneSum: lane_sum(k, out); break;
   case Form::Copy: break; // of one image alone
   case Form::Tiles:
   case Form::FastForward:
@@ -199,8 +214,6 @@ void schedule(KernelContext &k, Func out, const Type &type, const std::vector<co
     } else {
       for (Func &f : k.roots)
         f.compute_root();
-      if (k.reduce.defined())
-        k.reduce.compute_at(out, out.args()[0]);
     }
     for (Func &f : k.roots) {
       on_stack(f);

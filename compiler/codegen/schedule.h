@@ -14,6 +14,13 @@ inline Halide::Var lane() { return Halide::Var("lane"); }
 // Intermediates stay on the stack: an allocation would need a runtime.
 inline void on_stack(Halide::Func f) { f.store_in(Halide::MemoryType::Stack); }
 
+// Stores a vector along `vectorized` for each of as many places as a vector has elements. These stand side by side in memory
+// and the vector's elements that far apart, so all of them are exchanged between registers first.
+template <class Stage>
+void turn(Stage stage, Halide::Var unrolled, Halide::Var vectorized) {
+  stage.reorder(unrolled, vectorized).vectorize(vectorized).unroll(unrolled);
+}
+
 // Halide takes memory for what is larger.
 constexpr int64_t kLargestOnStack = 16 * 1024;
 

@@ -124,6 +124,21 @@ void weight(KernelContext &k, Func out, const Type &type, const MachineTarget &m
   k.reduce.compute_at(out, dim(3));
   sums(k.reduce, {dim(2), dim(1)}, {k.domain[0], k.domain[1]});
 }
+
+// The lanes of each point are added first, with the kernel's rows and channels in the vector.
+void finish(KernelContext &k, Func out) {
+  Var i("i"), m("m"), in_block("in_block"), s("s");
+  Func back = k.rows, sums = k.reduce, turned = k.staged;
+  out.unroll(dim(3));
+  back.compute_at(out, dim(0)).split(m, m, in_block, k.lanes, TailStrategy::RoundUp).reorder(s, in_block, m).vectorize(in_block).unroll(s);
+  on_stack(back);
+  sums.compute_at(back, m).vectorize(m, k.lanes, TailStrategy::RoundUp);
+  sums.update().vectorize(m, k.lanes, TailStrategy::RoundUp).reorder(k.domain.x, m, i).unroll(k.domain.x);
+  on_stack(sums);
+  turned.compute_at(sums, i);
+  turn(turned, Var("inside"), lane());
+  on_stack(turned);
+}
 } // namespace
 
 void schedule_fast(KernelContext &k, Func out, const Type &type, const std::vector<const Node *> &nodes, const MachineTarget &m) {
@@ -133,10 +148,7 @@ void schedule_fast(KernelContext &k, Func out, const Type &type, const std::vect
   case Form::FastForward: forward(k, out, type, nodes, m); break;
   case Form::FastData: data(k, out, type, nodes, m); break;
   case Form::FastWeight: weight(k, out, type, m); break;
-  default: // FastFinish
-    out.unroll(dim(3));
-    k.reduce.compute_at(out, dim(2));
-    on_stack(k.reduce);
+  default: finish(k, out); // FastFinish
   }
 }
 

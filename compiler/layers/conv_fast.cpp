@@ -187,20 +187,28 @@ void define_weight_gradient(KernelContext &k, const Node &n) {
   auto v = k.vars(n.type); // s, r, c, k
   const auto &kernel = n.list("kernel");
   bool flip = n.flag("flip");
-  RDom lanes(0, k.lanes, "lanes");
-  Var i("i");
-  Func sum("lane_sum"), dw("dw");
-  sum(v[1], v[2], v[3], i) = k.constant(0);
-  sum(v[1], v[2], v[3], i) += k.in(n, 0)(lanes.x, v[1], v[2], v[3], i);
+  const int rows = int(kernel[0]), half = k.lanes / 2;
+  RDom lanes(0, half, "lanes");
+  Var i("i"), m("m"), s("s");
+  Func x = turned(k, int(n.type.dims[1]) * rows, {v[3], i}, [&](Expr lane, Expr at) {
+    return k.in(n, 0)(lane, at % rows, at / rows, v[3], i) + k.in(n, 0)(lane + half, at % rows, at / rows, v[3], i);
+  });
+  Func sum("lane_sum"), back("back"), dw("dw");
+  sum(m, v[3], i) = k.constant(0);
+  sum(m, v[3], i) += x(m % k.lanes, lanes.x, m / k.lanes, v[3], i);
   Exprs z;
   for (int j = 0; j < int(points(n)); j++)
-    z.push_back(sum(flip ? int(kernel[0]) - 1 - v[1] : Expr(v[1]), v[2], v[3], j));
+    z.push_back(sum(m, v[3], j));
   Exprs w = from_points(k, transposed(matrices(n).weight), z);
   if (flip)
     std::reverse(w.begin(), w.end());
-  dw(v) = mux(v[0], w);
+  back(s, m, v[3]) = mux(s, w);
+  dw(v) = back(v[0], v[2] * rows + (flip ? rows - 1 - v[1] : Expr(v[1])), v[3]);
   k.form = KernelContext::Form::FastFinish;
   k.reduce = sum;
+  k.staged = x;
+  k.rows = back;
+  k.domain = lanes;
   k.result(n, dw);
 }
 } // namespace
@@ -221,7 +229,7 @@ void register_conv_fast(Registry &r) {
 
   // x [C,H,W]
   add(
-      "fast_conv_input", kAlone, 1, [](const Graph &g, const Node &n) {
+      "fast_conv_input", kAlone | kSpread, 1, [](const Graph &g, const Node &n) {
         const auto &x = g[n.inputs[0]].type.dims, &p = n.list("padding");
         expect(x.size() == 3, n, "an image");
         int64_t columns = x[2] + p.at(2) + p.at(3) - n.list("kernel").at(1) + 1;
@@ -232,7 +240,7 @@ void register_conv_fast(Registry &r) {
   r.ops.back().padded_input = 0;
   // dy [K,P,Q]
   add(
-      "fast_conv_gradient_input", kAlone, 1, [](const Graph &g, const Node &n) {
+      "fast_conv_gradient_input", kAlone | kSpread, 1, [](const Graph &g, const Node &n) {
         const auto &dy = g[n.inputs[0]].type.dims;
         expect(dy.size() == 3, n, "an image");
         return Type{Kind::Example, {points(n), dy[0], dy[1], tiles(dy[2], n)}};

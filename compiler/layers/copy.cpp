@@ -25,7 +25,7 @@ void register_copy(Registry &r) {
 
   Op p = f; // a parameter's copy, made once after each change
   p.name = "packed";
-  p.traits = kAlone | kPrepare;
+  p.traits = kAlone | kPrepare | kShapeless;
   p.define = [f](KernelContext &k, const Node &n) {
     f.define(k, n);
     k.bordered = true; // what stands behind the end of a line is added in: zeros

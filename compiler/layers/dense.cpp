@@ -82,15 +82,16 @@ void register_dense(Registry &r) {
   dw.define = [](KernelContext &k, const Node &n) {
     auto v = k.vars(n.type); // i, o
     RDom d(0, k.lanes, "lanes");
-    Var lane("lane");
-    Func turned("turned"), dw("dense_dw");
-    // whole vectors of inputs may reach past the last: what is computed there is not stored
-    turned(v[0], lane) = k.in(n, 1)(lane, min(v[0], int(n.type.dims[1]) - 1));
+    Func x = turned(k, int(n.type.dims[1]), {}, [&](Expr lane, Expr i) { return k.in(n, 1)(lane, i); }), dw("dense_dw");
     dw(v) = k.constant(0);
-    dw(v) += turned(v[0], d.x) * k.in(n, 0)(d.x, v[1]);
+    dw(v) += x(v[0] % k.lanes, d.x, v[0] / k.lanes) * k.in(n, 0)(d.x, v[1]);
+    Func plain("dense_dw");
+    plain(v) = k.constant(0);
+    plain(v) += k.in(n, 1)(d.x, v[0]) * k.in(n, 0)(d.x, v[1]);
+    k.stages["plain"] = plain; // without the stage, for a schedule that is not ours
     k.form = KernelContext::Form::Outer;
     k.reduce = dw;
-    k.staged = turned;
+    k.staged = x;
     k.domain = d;
     k.accumulates = true;
     k.result(n, dw);
@@ -114,18 +115,20 @@ void register_dense(Registry &r) {
   // Once a partial sum, after its last chunk: the sum over the lanes.
   Op ls;
   ls.name = "lane_sum";
-  ls.traits = kFinish | kAlone;
+  ls.traits = kFinish | kAlone | kShapeless;
   ls.infer = [](const Graph &g, const Node &n) { return Type{Kind::Sum, g[n.inputs[0]].type.dims}; };
   ls.define = [](KernelContext &k, const Node &n) {
-    auto v = k.vars(n.type);
-    RDom d(0, k.lanes, "lanes");
-    std::vector<Expr> at = {d.x};
-    at.insert(at.end(), v.begin(), v.end());
-    Func s("lane_sum");
-    s(v) = k.constant(0);
-    s(v) += k.in(n, 0)(at);
-    k.reduce = s;
-    k.result(n, s);
+    auto v = k.vars(n.type); // i
+    const int half = k.lanes / 2;
+    Func sums("lane_sum"), x = turned(k, int(n.type.size()), {}, [&](Expr lane, Expr i) { return k.in(n, 0)(lane, i) + k.in(n, 0)(lane + half, i); });
+    RDom d(0, half, "lanes");
+    sums(v) = k.constant(0);
+    sums(v) += x(v[0] % k.lanes, d.x, v[0] / k.lanes);
+    k.form = KernelContext::Form::LaneSum;
+    k.reduce = sums;
+    k.staged = x;
+    k.domain = d;
+    k.result(n, sums);
   };
   r.ops.push_back(ls);
 

@@ -28,7 +28,9 @@ enum Trait : unsigned {
   kFinish = 128,     // once a partial sum, after its last chunk
   kMetric = 256,     // adds to the loss or to the count of correct examples
   kPrepare = 1024,   // made of parameters alone: once after each change of them
-  kGather = 512      // reads its input at computed places: may be inlined into an elementwise consumer
+  kGather = 512,     // reads its input at computed places: may be inlined into an elementwise consumer
+  kShapeless = 2048, // each element of the result is made of those at its place: their shape does not matter
+  kSpread = 4096     // an example's value of which all indices of the first dimension are written together
 };
 
 struct Op {

@@ -90,6 +90,16 @@ const Storage *GraphPlan::of(ValueId v) const {
   return it != storage.end() && it->value == m ? &*it : nullptr;
 }
 
+Layout stored_layout(const Node &n, int lanes, int element_bytes) {
+  Layout l = layout_of(n);
+  if (has_trait(n, kSpread) && l.strides[0] * lanes * element_bytes % 4096 == 0) {
+    const int64_t line = std::max(1, 64 / (lanes * element_bytes));
+    l.strides[0] += line;
+    l.size += n.type.dims[0] * line;
+  }
+  return l;
+}
+
 namespace {
 // Elements that a group of one image may read behind the last of an input: vectors end where lines of the result do.
 int64_t read_beyond(const Graph &g, const std::vector<ValueId> &group, int lanes) {
@@ -158,7 +168,7 @@ GraphPlan plan_graph(const Graph &g, const Plan &plan, bool training, bool singl
       continue;
     Storage s;
     s.value = v;
-    int64_t size = layout_of(n).size;
+    int64_t size = stored_layout(n, p.lanes, plan.element_bytes).size;
     s.first = step[size_t(v)];
     s.last = std::max(last[size_t(v)], s.first);
     if (n.op == "parameter") {

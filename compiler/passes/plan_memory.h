@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "graph/graph.h"
+#include "graph/layout.h"
 
 namespace cnnc {
 
@@ -36,6 +37,10 @@ struct Storage {
   int64_t bytes = 0;
   int first = 0, last = 0; // the steps that write it first and read it last
 };
+
+// The layout of a value of `lanes` examples together. Places that are multiples of 4 KB apart would fall into the same few
+// lines of a first-level cache, and push each other out when they are written together.
+Layout stored_layout(const Node &n, int lanes, int element_bytes);
 
 struct GraphPlan {
   int lanes = 1;                                    // examples at a time

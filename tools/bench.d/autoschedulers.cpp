@@ -42,6 +42,9 @@ const std::vector<std::string> kSchedulers = {"Adams2019", "Li2018", "Mullapudi2
 // Sums in another order differ by about 1e-6 of the largest element, a wrong schedule by far more.
 constexpr double kTolerance = 1e-4;
 
+// By so many elements at most an index of a buffer's last dimension stands further from the one before than it has to.
+constexpr size_t kFurther = 64;
+
 struct Made {
   std::vector<Kernel> kernels;
   Plan plan;
@@ -124,6 +127,7 @@ struct Memory {
       dims.emplace_back(0, extent, stride);
       elements = std::max(elements, size_t(extent) * size_t(stride));
     }
+    elements += kFurther * size_t(dims.back().extent);
     start.resize(elements * size_t(type.bytes()));
     if (type.is_float()) {
       std::uniform_real_distribution<float> u(-1, 1);
