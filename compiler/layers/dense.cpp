@@ -85,10 +85,12 @@ void register_dense(Registry &r) {
     Func x = turned(k, int(n.type.dims[1]), {}, [&](Expr lane, Expr i) { return k.in(n, 1)(lane, i); }), dw("dense_dw");
     dw(v) = k.constant(0);
     dw(v) += x(v[0] % k.lanes, d.x, v[0] / k.lanes) * k.in(n, 0)(d.x, v[1]);
-    Func plain("dense_dw");
+    Func plain("dense_dw"), plain_x("turned"); // for a schedule that is not ours
+    Var lane("lane");
+    plain_x(v[0], lane) = k.in(n, 1)(lane, min(v[0], int(n.type.dims[1]) - 1));
     plain(v) = k.constant(0);
-    plain(v) += k.in(n, 1)(d.x, v[0]) * k.in(n, 0)(d.x, v[1]);
-    k.stages["plain"] = plain; // without the stage, for a schedule that is not ours
+    plain(v) += plain_x(v[0], d.x) * k.in(n, 0)(d.x, v[1]);
+    k.stages["plain"] = plain;
     k.form = KernelContext::Form::Outer;
     k.reduce = dw;
     k.staged = x;
