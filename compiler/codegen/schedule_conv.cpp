@@ -21,17 +21,35 @@ int block_of(int64_t columns, int64_t bytes, int tile, const MachineTarget &m) {
   return int(rounded_up((columns + blocks - 1) / blocks, tile));
 }
 
-// Channels by neighbouring columns whose sums stand in registers. For each kernel row and input channel: multiply-adds,
-// vectors of the image, mostly from the second-level cache, and weights that are broadcast.
-Tile choose_tile(KernelContext &k, int64_t channels, int64_t columns, int64_t area, int reach, int step, int limit) {
-  Tiles tiles;
-  for (int r = 1; r <= std::min<int64_t>(channels, 12) && (r == 1 || r * area <= limit); r++)
-    for (int c = 1; c <= columns && (r * c == 1 || r * c * area <= limit); c++) {
-      const double products = double(r * c * area * reach), image = double((c * area - 1) * step + reach), weights = r * reach;
-      const double cycles = std::max({products, image + weights / 2, 4.0 * reach}) + image * 0.6 + weights * 0.05;
-      tiles.offer(r, c, cycles / (products * useful(channels, r) * useful(columns, c)));
-    }
-  return tiles.choose(k);
+// Channels by neighbouring columns whose sums stand in registers, and which of the two loops around them is inside: over
+// the columns, so that the weights are in the first-level cache, or over the channels, so that the image is where it fits.
+// For each kernel row and input channel: multiply-adds, vectors of the image, and weights that are broadcast.
+struct Loops {
+  Tile tile;
+  bool channels_inside = false;
+};
+
+Loops choose_loops(KernelContext &k, int64_t channels, int64_t columns, int64_t area, int reach, int step, int64_t reduced, bool may_choose, const MachineTarget &m) {
+  constexpr double kStoredApart = 20; // cycles a vector
+  const int limit = std::min(24, m.accumulators());
+  Tiles tiles[2];
+  double least[2] = {INFINITY, INFINITY};
+  for (int inside = 0; inside <= int(may_choose); inside++)
+    for (int r = 1; r <= std::min<int64_t>(channels, 12) && (r == 1 || r * area <= limit); r++)
+      for (int c = 1; c <= columns && (r * c == 1 || r * c * area <= limit); c++) {
+        const double products = double(r * c * area * reach), image = double((c * area - 1) * step + reach), weights = r * reach;
+        const bool near = inside && image * double(reduced * m.vector_bytes) <= 0.75 * double(m.l1_bytes);
+        // With the channels inside, neighbouring results of a row are stored at long intervals.
+        const double stored = inside ? kStoredApart * double(r * c * area) / double(reduced) : 0;
+        const double cycles = std::max({products, image + weights / 2, 4.0 * reach}) + image * (near ? 0.1 : 0.6) + weights * (inside ? 0.1 : 0.05) + stored;
+        const double cost = cycles / (products * useful(channels, r) * useful(columns, c));
+        tiles[inside].offer(r, c, cost);
+        least[inside] = std::min(least[inside], cost);
+      }
+  Loops l;
+  l.channels_inside = may_choose && k.choose("order", {{"columns inside", least[0]}, {"channels inside", least[1]}}) == 1;
+  l.tile = tiles[l.channels_inside].choose(k);
+  return l;
 }
 
 // Blocks of columns, then rows of the image outermost: what they need of the image is read once for all channels.
@@ -45,7 +63,9 @@ void rows(KernelContext &k, Func out, const Type &type, const std::vector<const 
   const int reach = int(*Internal::as_const_int(k.domain[0].extent()));
   const int64_t inputs = *Internal::as_const_int(k.domain[1].extent());
   const int step = k.phases == 1 && conv.op == "conv" && reach > 1 ? int(conv.list("stride")[1]) : 1;
-  const Tile tile = choose_tile(k, type.dims[0], columns, area, reach, step, std::min(24, m.accumulators()));
+  const int64_t kernel_rows = *Internal::as_const_int(k.domain[2].extent());
+  const Loops loops = choose_loops(k, type.dims[0], columns, area, reach, step, inputs * kernel_rows, k.phases == 1, m);
+  const Tile tile = loops.tile;
   const int wide = block_of(columns, inputs * k.keep * m.vector_bytes * step, tile.columns, m);
   Var channel("channel"), column("column"), block("block");
   Func f = k.reduce;
@@ -61,7 +81,8 @@ void rows(KernelContext &k, Func out, const Type &type, const std::vector<const 
     whole.reorder(lane(), column, channel, dim(2), p, dim(0), dim(1)).unroll(column).unroll(channel);
     f.compute_at(whole, dim(2));
   } else {
-    std::vector<VarOrRVar> order = {lane(), column, channel, dim(2), dim(0), dim(1)};
+    const Var inner = dim(loops.channels_inside ? 0 : 2), outer = dim(loops.channels_inside ? 2 : 0);
+    std::vector<VarOrRVar> order = {lane(), column, channel, inner, outer, dim(1)};
     if (wide < columns) {
       out.split(dim(2), block, dim(2), wide);
       store = LoopLevel(out, block);
@@ -69,7 +90,7 @@ void rows(KernelContext &k, Func out, const Type &type, const std::vector<const 
     }
     out.split(dim(2), dim(2), column, tile.columns);
     out.reorder(order).unroll(column).unroll(channel);
-    f.compute_at(out, dim(2));
+    f.compute_at(out, inner);
   }
   f.vectorize(lane());
   on_stack(f);

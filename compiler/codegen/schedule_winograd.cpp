@@ -48,7 +48,7 @@ void convolution(KernelContext &k, Func out, const Type &type, const Node &n, co
   int64_t pooled_rows = 1, pooled_columns = 1;
   for (const Node *other : nodes)
     if (has_trait(*other, kWindow))
-      pooled_rows = other->list("kernel")[0], pooled_columns = other->list("kernel")[1];
+      pooled_rows = other->list("stride")[0], pooled_columns = other->list("stride")[1];
   const int rows = int(s.rows.tile * sh / pooled_rows), columns = int(s.columns.tile * sw / pooled_columns);
   Func padded = k.stages["phases"], half = k.stages["half"], V = k.stages["V"], product = k.stages["product"], back = k.stages["back"], tile = k.stages["tile"];
 

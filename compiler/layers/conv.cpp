@@ -2,7 +2,6 @@
 // x: [C,H,W] by lane; w: [K,C,R,S]; b: [K]; y: [K,P,Q] by lane
 #include <Halide.h>
 #include <array>
-#include <cmath>
 #include <fmt/format.h>
 
 #include "codegen/kernel.h"
@@ -182,32 +181,31 @@ void define_data_gradient(KernelContext &k, const Node &n) {
   k.result(n, dx);
 }
 
-// A block of dw's positions whose vectors stay in the second-level cache while all channels of the other factor pass by.
+// A block of dw's positions, whose vectors are to stay in the second-level cache while all channels of the other factor
+// pass by.
 struct PositionBlock {
   int rows = 1, columns = 1;
 };
 
 // Costs for each position, element of dw and vector, in multiply-adds: adding a block's sums to dw, turning what the vector
 // holds, and reading it from beyond the cache. `inputs`: x stands in the vector, or else dy.
-PositionBlock choose_block(const std::vector<int64_t> &dy, const std::vector<int64_t> &x, const std::vector<int64_t> &kernel, const std::array<int, 2> &step,
-                           bool inputs, int lanes, int64_t vector_bytes, int64_t cache_bytes) {
-  const double added = kernel[0] * kernel[1] == 1 ? 0.2 : 1.5, turned = 0.5 * lanes, far = 0.3;
-  PositionBlock best;
-  double least = INFINITY;
+PositionBlock choose_block(KernelContext &k, const std::vector<int64_t> &dy, const std::vector<int64_t> &x, const std::vector<int64_t> &kernel,
+                           const std::array<int, 2> &step, bool inputs) {
+  const double added = kernel[0] * kernel[1] == 1 ? 0.2 : 1.5, turned = 0.5 * k.lanes, far = 0.3;
+  const int64_t channels = inputs ? x[0] : dy[0], others = inputs ? dy[0] : x[0];
+  std::vector<PositionBlock> blocks;
+  std::vector<Candidate> candidates;
   for (int rows = 1; rows <= dy[1]; rows++)
     for (int columns = 1; columns <= dy[2]; columns++) {
       if (dy[1] % rows || dy[2] % columns)
         continue;
       const double positions = double(rows) * columns;
-      const double of_x = double((rows - 1) * step[0] + kernel[0]) * double((columns - 1) * step[1] + kernel[1]);
-      const double area = inputs ? of_x : positions, bytes = area * double((inputs ? x[0] : dy[0]) * vector_bytes);
-      double cost = added / positions + turned * area / (positions * double((inputs ? dy[0] : x[0]) * kernel[0] * kernel[1]));
-      if (bytes > double(cache_bytes) / 2)
-        cost += far;
-      if (cost < least - 1e-9)
-        least = cost, best = {rows, columns};
+      const double of_x = double((rows - 1) * step[0] + kernel[0]) * double((columns - 1) * step[1] + kernel[1]), area = inputs ? of_x : positions;
+      const bool fits = area * double(channels * k.lanes * k.real.bytes()) <= double(k.cache_bytes) / 2;
+      blocks.push_back({rows, columns});
+      candidates.push_back({fmt::format("{}x{}", rows, columns), added / positions + turned * area / (positions * double(others * kernel[0] * kernel[1])) + (fits ? 0 : far)});
     }
-  return best;
+  return blocks[k.choose("block", candidates)];
 }
 
 // The same sum with channels in the vector, for layers that have enough of them: no sum a lane, which would be as many
@@ -219,7 +217,7 @@ void define_channel_sums(KernelContext &k, const Node &n) {
   const auto &kernel = n.list("kernel"), &stride = n.list("stride"), &padding = n.list("padding");
   const bool inputs = x[0] >= k.lanes || x[0] >= dy[0]; // in the vector: input channels, or output channels
   const std::array<int, 2> step = kernel_step(kernel, stride);
-  const PositionBlock size = choose_block(dy, x, kernel, step, inputs, k.lanes, int64_t(k.lanes) * k.real.bytes(), k.cache_bytes);
+  const PositionBlock size = choose_block(k, dy, x, kernel, step, inputs);
   const bool flip = n.flag("flip");
   Expr r = flip ? int(kernel[0]) - 1 - v[1] : Expr(v[1]), s = flip ? int(kernel[1]) - 1 - v[0] : Expr(v[0]);
   RDom d(0, k.lanes, 0, size.columns, 0, size.rows, "positions"), blocks(0, int(dy[2]) / size.columns, 0, int(dy[1]) / size.rows, "blocks");

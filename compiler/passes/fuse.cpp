@@ -2,9 +2,12 @@
 // user can take it in while it is still in registers:
 //   a contraction   followed by elementwise nodes and at most one window whose places do not overlap;
 //   an elementwise node, or one that reads computed places (gather), followed by an elementwise node.
+// Whether it does is a decision: apart, the value is stored and read again.
 // All updates are one group: the flat parameter vector is updated in one pass.
 #include <algorithm>
+#include <fmt/format.h>
 
+#include "graph/layout.h"
 #include "layers/op.h"
 #include "passes/passes.h"
 
@@ -16,9 +19,26 @@ bool disjoint_windows(const Node &n) {
   const auto &k = n.list("kernel"), &s = n.list("stride");
   return s[0] >= k[0] && s[1] >= k[1] && n.list("padding") == std::vector<int64_t>{0, 0, 0, 0};
 }
+
+// A tiled convolution computes a window from one tile: windows that no tile's edge cuts.
+bool in_tiles(const Node &conv, const Node &window) {
+  const auto &k = window.list("kernel"), &s = window.list("stride");
+  if (const auto *tile = std::get_if<std::vector<int64_t>>(&conv.attributes.at("tile")))
+    return k[0] <= 2 && tile->at(0) % s[0] == 0 && tile->at(1) % s[1] == 0;
+  return k[0] <= 2; // whole rows stand on the stack until the window has them all
+}
+
+// The layouts of one image are chosen for fused kernels.
+bool joined(const Node &n, const Node &user, Decisions &decisions) {
+  if (!layout_of(n).dense || !layout_of(user).dense)
+    return true;
+  constexpr double kStoredAndRead = 2; // of an element, in multiply-adds of a vector
+  const std::string key = fmt::format("algorithm.fusion.{}.{}.{}", n.op, user.op, dims_text(n.type.dims));
+  return decisions.take(key, {{"joined", 0}, {"apart", kStoredAndRead * double(n.type.size())}}) == 0;
+}
 } // namespace
 
-void fuse(Graph &g) {
+void fuse(Graph &g, Decisions &decisions) {
   int count = int(g.nodes.size());
   auto users = g.users();
   std::vector<int> root(g.nodes.size()); // the last node of a node's group
@@ -34,11 +54,9 @@ void fuse(Graph &g) {
       size_t r = size_t(root[size_t(u)]);
       bool elementwise = has_trait(g[u], kElementwise);
       bool window = has_trait(g[u], kWindow) && disjoint_windows(g[u]);
-      if (window && n.has("tile") && g[u].list("kernel")[0] > 2)
-        window = false; // whole rows of a tiled convolution stand on the stack until the window has them all
       bool contraction = (traits & kContraction) != 0;
       if (computes(u) && (elementwise || (window && !(traits & kGather))) && !(contraction && has_contraction[r]) &&
-          !(contraction && op_of(n).no_window && has_window[r])) {
+          !(contraction && has_window[r] && (op_of(n).no_window || (n.has("tile") && !in_tiles(n, g[ValueId(r)])))) && joined(n, g[u], decisions)) {
         root[size_t(v)] = int(r);
         has_contraction[r] = has_contraction[r] || contraction;
         continue;

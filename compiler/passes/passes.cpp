@@ -13,7 +13,7 @@ const std::vector<Pass> &passes() {
                                         {"use-fast-convolution", decides(use_fast_convolution)},
                                         {"choose-layout", decides_nothing(choose_layout)},
                                         {"lay-out-single", lay_out_single},
-                                        {"fuse", decides_nothing(fuse)}};
+                                        {"fuse", decides(fuse)}};
   return all;
 }
 } // namespace cnnc

@@ -20,7 +20,7 @@ void lay_out_single(Graph &g, Decisions &decisions, int lanes);
 // So many images or fewer are predicted by the second graph, one by one, and more of them by chunks of the first.
 int64_t one_by_one(const Graph &infer, const Graph &single, int lanes, int element_bytes);
 // Gives every node that computes something the number of the kernel it belongs to.
-void fuse(Graph &g);
+void fuse(Graph &g, Decisions &decisions);
 
 struct Pass {
   std::string name;

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <memory>
 #include <random>
+#include <set>
 
 #include "check.h"
 #include "codegen/object.h"
@@ -411,4 +412,40 @@ TEST_CASE("NaN and infinity in parameters are refused, and an update that overfl
       CHECK(m->set_parameters(run.net, values.data()) == CNNC_OK);
       CHECK(m->predict(run.net, images.data(), CNNC_F32, 20, outputs.data()) == CNNC_OK);
     }
+}
+
+TEST_CASE("what the model of costs does not choose computes the same: fusion, loop orders, blocks, tiles, algorithms") {
+  const Graph g = build("model m\ninput x: f32[3, 12, 10]\nconv(16, kernel=3, padding=1)\nsigmoid\navg_pool(2)\nconv(32, kernel=3, stride=(1, 2), padding=1)\nrelu\n"
+                        "conv(20, kernel=1)\ntanh\nmax_pool(2)\nflatten\ndense(6)\nloss softmax_cross_entropy\noptimizer sgd(lr=0.1)\nbatch 19\n");
+  std::set<std::string> tried; // the kinds of decisions
+  for (const char *conv : {"direct", "fast"})
+    for (size_t place : {1, 2, 3}) {
+      std::map<std::string, std::map<std::string, std::string>> tuned;
+      for (int round = 0; round < 2; round++) { // an algorithm has decisions of its own
+        CompileOptions stop;
+        stop.conv = conv;
+        stop.stop_at = "schedule";
+        stop.f64 = true;
+        stop.tuned = tuned;
+        for (Decision &d : compile(g, stop).decisions) {
+          std::stable_sort(d.candidates.begin(), d.candidates.end(), [](const Candidate &a, const Candidate &b) { return a.cost < b.cost; });
+          for (const std::string &target : target_names())
+            tuned[target].emplace(d.key, d.candidates[place % d.candidates.size()].label);
+          const bool algorithm = d.key.compare(0, 10, "algorithm.") == 0;
+          tried.insert(algorithm ? d.key.substr(0, d.key.find('.', 10)) : d.key.substr(d.key.rfind('.')));
+        }
+      }
+      CheckOptions options;
+      options.conv = conv;
+      options.tuned = tuned;
+      const CheckReport report = check_gradients(g, options);
+      CAPTURE(conv);
+      CAPTURE(place);
+      INFO(check_text(report));
+      CHECK(report.ok);
+    }
+  for (const std::string kind : {"algorithm.conv", "algorithm.fusion", ".tile", ".order", ".block"}) {
+    CAPTURE(kind);
+    CHECK(tried.count(kind) == 1);
+  }
 }

@@ -45,6 +45,8 @@ TEST_CASE("gradients: kernels, strides, paddings, turned kernels, tiles past the
            {"conv(2, kernel=(1, 4), stride=(2, 1), padding=(0, 0, 3, 3), flip=true)", "1x4"},
            {"conv(7, kernel=2, stride=3)", "6x6"},
            {"conv(20, kernel=3, padding=1)\nrelu\navg_pool(2)", "2x4"},
+           {"conv(4, kernel=3, padding=1)\ntanh\nmax_pool(2)", "3x4"}, // a tile's edge would cut windows
+           {"conv(4, kernel=3, padding=1)\ntanh\navg_pool(2, stride=3)", "3x6"},
        })) {
     ran++;
     const std::string text = fmt::format("model m\ninput x: f32[2, 13, 10]\nconv(17, kernel=2)\ntanh\n{}\ntanh\nflatten\ndense(3)\n"
