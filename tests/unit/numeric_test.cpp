@@ -1,71 +1,38 @@
 // What compiled code computes: every layer, loss and optimizer of the registry, so that a new one cannot escape.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <cmath>
-#include <cstdlib>
 #include <cstring>
 #include <fmt/format.h>
-#include <memory>
 #include <random>
 #include <set>
 
 #include "check.h"
-#include "codegen/object.h"
-#include "compile.h"
-#include "graph/build.h"
 #include "layers/op.h"
-#include "runtime/cnnc_model.h"
+#include "sample.h"
 
 using namespace cnnc;
 
 namespace {
-Graph build(const std::string &text) {
-  Source source("sample.dsl", text);
-  Diagnostics diagnostics(source);
-  auto graph = build_graph(source, {}, diagnostics);
-  INFO(text << diagnostics.text());
-  REQUIRE(graph.has_value());
-  return *graph;
-}
-
-struct Free {
-  void operator()(void *p) const { std::free(p); }
-};
-
 // A loaded model and its state.
 struct Running {
   const cnnc_model *model;
   cnnc_net *net = nullptr;
-  std::unique_ptr<void, Free> memory;
+  Memory memory;
 
   Running(const cnnc_model *m, int threads, uint64_t seed = 3) : model(m) {
     size_t bytes = m->train_bytes(threads);
-    memory.reset(std::aligned_alloc(64, (bytes + 63) / 64 * 64));
+    memory = aligned_memory(bytes);
     REQUIRE(m->init(&net, memory.get(), bytes, threads, seed) == CNNC_OK);
   }
   ~Running() { model->destroy(net); }
-  std::vector<double> read(const void *values) const {
-    std::vector<double> v;
-    for (uint64_t i = 0; i < model->parameter_count; i++)
-      v.push_back(model->element_bytes == 8 ? static_cast<const double *>(values)[i] : double(static_cast<const float *>(values)[i]));
-    return v;
-  }
-  std::vector<double> parameters() const { return read(model->parameter_values(net)); }
+  std::vector<double> parameters() const { return as_doubles(*model, model->parameter_values(net), model->parameter_count); }
   std::vector<double> gradients(const float *images, const void *targets, int count) {
     cnnc_metrics metrics;
     REQUIRE(model->gradients(net, images, CNNC_F32, targets, count, &metrics) == CNNC_OK);
-    return read(model->gradient_values(net));
+    return as_doubles(*model, model->gradient_values(net), model->parameter_count);
   }
 };
-
-const cnnc_model *load(const Graph &g, bool f64, const char *target = "host") {
-  CompileOptions options;
-  options.f64 = f64;
-  options.target = target;
-  Compiled c = compile(g, options);
-  return load_object(c.text.at("obj"), c.info.name);
-}
 
 struct Data {
   std::vector<float> images;
@@ -81,94 +48,72 @@ Data random_examples(const cnnc_model &m, int count) {
   return d;
 }
 
-double largest(const std::vector<double> &v) {
-  double l = 0;
-  for (double x : v)
-    l = std::max(l, std::abs(x));
-  return l;
-}
-double difference(const std::vector<double> &a, const std::vector<double> &b) {
-  double l = 0;
-  for (size_t i = 0; i < a.size(); i++)
-    l = std::abs(a[i] - b[i]) <= l ? l : std::abs(a[i] - b[i]);
-  return l;
-}
-
 const char *kSmallNet = "model small\ninput x: f32[2, 9, 7]\nconv(3, kernel=3, padding=1)\nsigmoid\navg_pool(2)\nflatten\n"
                         "dense(19)\nrelu\ndense(5)\nloss softmax_cross_entropy\noptimizer sgd(lr=0.5)\nbatch 40\n";
 } // namespace
 
 TEST_CASE("every sample of the registry: gradients against central differences, float32 against float64") {
-  std::vector<std::string> samples;
-  for (const Layer &l : registry().layers) {
-    CAPTURE(l.name);
-    CHECK(!l.samples.empty());
-    samples.insert(samples.end(), l.samples.begin(), l.samples.end());
-  }
-  for (const Loss &l : registry().losses) {
-    CAPTURE(l.name);
-    CHECK(!l.samples.empty());
-    samples.insert(samples.end(), l.samples.begin(), l.samples.end());
-  }
-  for (const std::string &text : samples) {
+  for (const std::string &text : registry_samples()) {
     CAPTURE(text);
-    CheckReport report = check_gradients(build(text), {});
+    CheckReport report = check_gradients(build_sample(text), {});
     INFO(check_text(report));
     CHECK(report.ok);
   }
 }
 
 TEST_CASE("the direct convolution of many channels: phases of a stride, channels in the vector, borders, parts of a tile, turned weights") {
-  int sums = 0, turned = 0;
-  for (const char *conv : {"29|conv(41, kernel=3, padding=1)", "25|conv(37, kernel=3, stride=2, padding=(0, 2, 1, 1))", "33|conv(130, kernel=1)",
-                           "33|conv(130, kernel=1, stride=2, padding=1)", "3|conv(48, kernel=(7, 5), stride=(2, 3), padding=3)",
-                           "4|conv(130, kernel=4, stride=3, flip=true, padding=(5, 4, 4, 6))", "20|conv(19, kernel=(2, 6), stride=(3, 1), padding=(1, 0, 0, 5))\nrelu\nmax_pool(2)",
-                           "16|conv(16, kernel=(5, 4), stride=(1, 2), padding=same, bias=false)"})
+  int ran = 0, sums = 0, turned = 0;
+  for (const char *conv : sampled<const char *>({"29|conv(41, kernel=3, padding=1)", "25|conv(37, kernel=3, stride=2, padding=(0, 2, 1, 1))", "33|conv(130, kernel=1)",
+                                                 "33|conv(130, kernel=1, stride=2, padding=1)", "3|conv(48, kernel=(7, 5), stride=(2, 3), padding=3)",
+                                                 "4|conv(130, kernel=4, stride=3, flip=true, padding=(5, 4, 4, 6))", "20|conv(19, kernel=(2, 6), stride=(3, 1), padding=(1, 0, 0, 5))\nrelu\nmax_pool(2)",
+                                                 "16|conv(16, kernel=(5, 4), stride=(1, 2), padding=same, bias=false)"}))
     for (const char *size : {conv[0] == '3' || conv[0] == '4' ? "2, 9, 11" : "1, 7, 4"}) {
       const std::string s = conv;
       const std::string text = fmt::format("model m\ninput x: f32[{}]\nconv({}, kernel=1)\ntanh\n{}\ntanh\nflatten\ndense(4)\n"
                                            "loss softmax_cross_entropy\noptimizer sgd(lr=0.1)\nbatch 19\n",
                                            size, s.substr(0, s.find('|')), s.substr(s.find('|') + 1));
       CAPTURE(text);
+      ran++;
       CheckOptions options;
       options.conv = "direct";
-      const CheckReport report = check_gradients(build(text), options);
+      const CheckReport report = check_gradients(build_sample(text), options);
       INFO(check_text(report));
       CHECK(report.ok);
       CompileOptions stop;
       stop.conv = "direct";
       stop.stop_at = "fused";
-      const std::string fused = compile(build(text), stop).text.at("fused");
+      const std::string fused = compile(build_sample(text), stop).text.at("fused");
       sums += fused.find("conv_channel_sums") != std::string::npos;
       turned += fused.find("turned_weight(") != std::string::npos;
     }
-  CHECK(sums >= 7);
-  CHECK(turned == 6);
+  CHECK(sums >= ran - 1);
+  CHECK(turned >= ran - 2);
 }
 
 TEST_CASE("the fast convolution: kernels of every width, paddings, turned kernels, bias, sharing, pooling") {
-  int fast = 0;
-  for (const char *conv : {"conv(3, kernel=3)", "conv(5, kernel=(3, 2), padding=(2, 1))", "conv(3, kernel=(1, 5), padding=(0, 0, 4, 1))",
-                           "conv(4, kernel=5, padding=2, flip=true)", "conv(2, kernel=(2, 7), padding=same, bias=false)", "conv(7, kernel=4)",
-                           "conv(2, kernel=3, padding=1)\nmax_pool(2)", "a = conv(3, kernel=3)\nb = conv(v, 3, kernel=3)\nadd(a, b)",
-                           "a = conv(3, kernel=3, padding=1)\nb = conv(v, 3, kernel=5, padding=2)\nc = conv(v, 3, kernel=3, padding=(0, 2, 1, 1))\n"
-                           "d = add(a, b)\nadd(d, c)"})
+  int ran = 0, fast = 0;
+  for (const char *conv : sampled<const char *>({"conv(3, kernel=3)", "conv(5, kernel=(3, 2), padding=(2, 1))", "conv(3, kernel=(1, 5), padding=(0, 0, 4, 1))",
+                                                 "conv(4, kernel=5, padding=2, flip=true)", "conv(2, kernel=(2, 7), padding=same, bias=false)", "conv(7, kernel=4)",
+                                                 "conv(2, kernel=3, padding=1)\nmax_pool(2)", "a = conv(3, kernel=3)\nb = conv(v, 3, kernel=3)\nadd(a, b)",
+                                                 "a = conv(3, kernel=3, padding=1)\nb = conv(v, 3, kernel=5, padding=2)\nc = conv(v, 3, kernel=3, padding=(0, 2, 1, 1))\n"
+                                                 "d = add(a, b)\nadd(d, c)"}))
     for (const char *size : {"2, 9, 8", "1, 7, 21"}) {
       const std::string text = fmt::format("model m\ninput x: f32[{}]\nv = conv(3, kernel=2)\n{}\ntanh\nflatten\ndense(4)\n"
                                            "loss softmax_cross_entropy\noptimizer sgd(lr=0.1)\nbatch 5\n",
                                            size, conv);
       CAPTURE(text);
+      ran++;
       CheckOptions options;
       options.conv = "fast";
-      const CheckReport report = check_gradients(build(text), options);
+      const CheckReport report = check_gradients(build_sample(text), options);
       INFO(check_text(report));
       CHECK(report.ok);
       CompileOptions stop;
       stop.conv = "fast";
       stop.stop_at = "fused";
-      fast += compile(build(text), stop).text.at("fused").find("fast_conv_data_gradient") != std::string::npos;
+      fast += compile(build_sample(text), stop).text.at("fused").find("fast_conv_data_gradient") != std::string::npos;
     }
-  CHECK(fast >= 16);
+  CHECK(fast >= ran - 2);
 }
 
 // Stated in the README. Outputs of one convolution of random numbers, against the direct method in double.
@@ -182,27 +127,13 @@ TEST_CASE("the error of the fast convolution is bounded") {
       CompileOptions options;
       options.f64 = f64;
       options.conv = f64 ? "direct" : "fast";
-      Compiled c = compile(build(text), options);
-      const cnnc_model *m = load_object(c.text.at("obj"), "m");
-      const size_t bytes = size_t(m->infer_bytes(1));
-      const std::unique_ptr<void, Free> memory(std::aligned_alloc(64, (bytes + 63) / 64 * 64));
-      cnnc_net *net = nullptr;
-      REQUIRE(m->init_inference(&net, memory.get(), bytes, 1, 1) == CNNC_OK);
-      std::vector<float> images(16 * m->input_size);
+      Inference run(load(build_sample(text), options));
+      std::vector<float> images(16 * run.model->input_size);
       std::mt19937 random(1);
       std::uniform_real_distribution<float> pixel(-1, 1);
       for (float &x : images)
         x = pixel(random);
-      std::vector<double> y(16 * m->output_size);
-      if (f64) {
-        REQUIRE(m->predict(net, images.data(), CNNC_F32, 16, y.data()) == CNNC_OK);
-      } else {
-        std::vector<float> single(y.size());
-        REQUIRE(m->predict(net, images.data(), CNNC_F32, 16, single.data()) == CNNC_OK);
-        std::copy(single.begin(), single.end(), y.begin());
-      }
-      m->destroy(net);
-      outputs.push_back(y);
+      outputs.push_back(run.predict(images));
     }
     const double error = difference(outputs[1], outputs[0]) / largest(outputs[0]);
     CAPTURE(error);
@@ -213,30 +144,24 @@ TEST_CASE("the error of the fast convolution is bounded") {
 
 // What codegen/kernel.h says of it.
 TEST_CASE("the sigmoid in float32 over its whole range") {
-  const cnnc_model *m = load(build("model m\ninput x: f32[1, 64, 64]\nsigmoid\nflatten\nbatch 16\n"), false);
-  const size_t bytes = size_t(m->infer_bytes(1));
-  const std::unique_ptr<void, Free> memory(std::aligned_alloc(64, (bytes + 63) / 64 * 64));
-  cnnc_net *net = nullptr;
-  REQUIRE(m->init_inference(&net, memory.get(), bytes, 1, 1) == CNNC_OK);
-  std::vector<float> x(16 * 4096), y(x.size());
+  std::vector<float> x(16 * 4096);
   for (size_t i = 0; i < x.size(); i++)
     x[i] = float(double(i) / double(x.size()) * 200 - 100);
-  REQUIRE(m->predict(net, x.data(), CNNC_F32, 16, y.data()) == CNNC_OK);
+  const auto y = Inference(load(build_sample("model m\ninput x: f32[1, 64, 64]\nsigmoid\nflatten\nbatch 16\n"), false)).predict(x);
   double absolute = 0, relative = 0;
   for (size_t i = 0; i < x.size(); i++) {
-    const double exact = 1 / (1 + std::exp(-double(x[i]))), error = std::abs(double(y[i]) - exact);
+    const double exact = 1 / (1 + std::exp(-double(x[i]))), error = std::abs(y[i] - exact);
     absolute = std::max(absolute, error);
     if (std::abs(x[i]) <= 87)
       relative = std::max(relative, error / exact);
   }
-  m->destroy(net);
   CHECK(absolute > 0);
   CHECK(absolute <= 1.2e-7);
   CHECK(relative <= 4e-6);
 }
 
 TEST_CASE("the check sees a wrong gradient") {
-  Graph g = build(kSmallNet);
+  Graph g = build_sample(kSmallNet);
   CheckReport right = check_gradients(g, {});
   CHECK(right.ok);
   // A tensor that nothing reads has a gradient of zero, which the check does not take for right.
@@ -252,7 +177,7 @@ TEST_CASE("every optimizer: five steps against its formula in double") {
     CHECK(!o.samples.empty());
     for (const std::string &text : o.samples) {
       CAPTURE(text);
-      Graph g = build(text);
+      Graph g = build_sample(text);
       Running run(load(g, false), 1);
       int count = int(run.model->batch);
       Data d = random_examples(*run.model, count);
@@ -287,8 +212,8 @@ TEST_CASE("every optimizer: five steps against its formula in double") {
 
 TEST_CASE("the same bits with 1, 2 and 7 threads") {
   // Large enough that threads are used at all.
-  Graph g = build("model wide\ninput x: f32[3, 16, 15]\nconv(8, kernel=3, padding=1)\nrelu\nmax_pool(2)\nflatten\ndense(10)\n"
-                  "loss softmax_cross_entropy\noptimizer adam(lr=1e-2)\nbatch 200\n");
+  Graph g = build_sample("model wide\ninput x: f32[3, 16, 15]\nconv(8, kernel=3, padding=1)\nrelu\nmax_pool(2)\nflatten\ndense(10)\n"
+                         "loss softmax_cross_entropy\noptimizer adam(lr=1e-2)\nbatch 200\n");
   const cnnc_model *m = load(g, false);
   Data d = random_examples(*m, 200);
   std::vector<std::vector<double>> results;
@@ -305,7 +230,7 @@ TEST_CASE("the same bits with 1, 2 and 7 threads") {
 }
 
 TEST_CASE("a batch's gradient is the mean of its examples' gradients, whatever their number") {
-  Running run(load(build(kSmallNet), true), 1);
+  Running run(load(build_sample(kSmallNet), true), 1);
   Data d = random_examples(*run.model, 40);
   std::vector<std::vector<double>> each;
   for (int i = 0; i < 40; i++)
@@ -322,7 +247,7 @@ TEST_CASE("a batch's gradient is the mean of its examples' gradients, whatever t
 }
 
 TEST_CASE("every target of this family that the machine can run gives the same gradients to rounding") {
-  Graph g = build(kSmallNet);
+  Graph g = build_sample(kSmallNet);
   Running reference(load(g, true), 1);
   Data d = random_examples(*reference.model, 37);
   for (const char *target : {"x86-64-linux", "x86-64-linux-avx2", "host"}) {
@@ -339,10 +264,10 @@ TEST_CASE("every target of this family that the machine can run gives the same g
 }
 
 TEST_CASE("NaN and infinity in images come out as a status, whatever stands between them and the loss; nothing is changed") {
-  for (const char *layer : {"sigmoid", "relu", "tanh", "softmax", "max_pool(2)", "avg_pool(2)", "max_pool(3, padding=1)"}) {
+  for (const char *layer : sampled<const char *>({"sigmoid", "relu", "tanh", "softmax", "max_pool(2)", "avg_pool(2)", "max_pool(3, padding=1)"})) {
     CAPTURE(layer);
-    const cnnc_model *m = load(build(std::string("model bad\ninput x: f32[1, 6, 6]\nconv(2, kernel=3, padding=1)\n") + layer +
-                                     "\nflatten\ndense(3)\nloss softmax_cross_entropy\noptimizer sgd(lr=0.1)\nbatch 20\n"),
+    const cnnc_model *m = load(build_sample(std::string("model bad\ninput x: f32[1, 6, 6]\nconv(2, kernel=3, padding=1)\n") + layer +
+                                            "\nflatten\ndense(3)\nloss softmax_cross_entropy\noptimizer sgd(lr=0.1)\nbatch 20\n"),
                                false);
     for (float bad : {NAN, INFINITY, -INFINITY}) {
       Running run(m, 1);
@@ -362,14 +287,14 @@ TEST_CASE("NaN and infinity in images come out as a status, whatever stands betw
 }
 
 TEST_CASE("NaN and infinity in parameters are refused, and an update that overflows is never hidden") {
-  for (const char *layer : {"sigmoid", "relu", "tanh", "softmax"})
+  for (const char *layer : sampled<const char *>({"sigmoid", "relu", "tanh", "softmax"}))
     for (const char *loss : {"softmax_cross_entropy", "squared_error"}) {
       CAPTURE(layer);
       CAPTURE(loss);
       const bool image = std::string(loss) == "squared_error";
-      const cnnc_model *m = load(build(std::string("model bad\ninput x: f32[1, 6, 6]\n") + (image ? "target y: f32[3]\n" : "") +
-                                       "conv(2, kernel=3, padding=1)\n" + layer + "\nflatten\ndense(3)\nloss " + loss +
-                                       "\noptimizer sgd(lr=3e38)\nbatch 20\n"),
+      const cnnc_model *m = load(build_sample(std::string("model bad\ninput x: f32[1, 6, 6]\n") + (image ? "target y: f32[3]\n" : "") +
+                                              "conv(2, kernel=3, padding=1)\n" + layer + "\nflatten\ndense(3)\nloss " + loss +
+                                              "\noptimizer sgd(lr=3e38)\nbatch 20\n"),
                                  false);
       const std::vector<float> images(20 * 36, 0.5f), target(60, 1e30f);
       const std::vector<uint8_t> labels(20, 1);
