@@ -340,8 +340,8 @@ TEST_CASE("NaN and infinity in parameters are refused, and an update that overfl
 }
 
 TEST_CASE("what the model of costs does not choose computes the same: fusion, loop orders, blocks, tiles, algorithms") {
-  const Graph g = build("model m\ninput x: f32[3, 12, 10]\nconv(16, kernel=3, padding=1)\nsigmoid\navg_pool(2)\nconv(32, kernel=3, stride=(1, 2), padding=1)\nrelu\n"
-                        "conv(20, kernel=1)\ntanh\nmax_pool(2)\nflatten\ndense(6)\nloss softmax_cross_entropy\noptimizer sgd(lr=0.1)\nbatch 19\n");
+  const Graph g = build_sample("model m\ninput x: f32[3, 12, 10]\nconv(16, kernel=3, padding=1)\nsigmoid\navg_pool(2)\nconv(32, kernel=3, stride=(1, 2), padding=1)\nrelu\n"
+                               "conv(20, kernel=1)\ntanh\nmax_pool(2)\nflatten\ndense(6)\nloss softmax_cross_entropy\noptimizer sgd(lr=0.1)\nbatch 19\n");
   std::set<std::string> tried; // the kinds of decisions
   for (const char *conv : {"direct", "fast"})
     for (size_t place : {1, 2, 3}) {

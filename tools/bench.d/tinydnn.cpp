@@ -17,7 +17,8 @@ constexpr int warm_up = 5; // as in driver.c
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
-template <typename T> std::vector<T> read_file(const char *path, size_t n) {
+template <typename T>
+std::vector<T> read_file(const char *path, size_t n) {
   std::vector<T> data(n);
   std::ifstream f(path, std::ios::binary);
   if (!f.read(reinterpret_cast<char *>(data.data()), std::streamsize(n * sizeof(T)))) {
