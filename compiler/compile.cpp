@@ -161,6 +161,13 @@ std::string stable_names(const std::string &text) {
 
 std::string loop_nests(const KernelSet &kernels, const Decisions &decisions) {
   std::string s;
+  auto comment = [&](const std::string &text, const char *indent) {
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);)
+      s += indent + ("# " + line) + "\n";
+  };
+  for (const char *of_passes : {"algorithm.", "layout."})
+    comment(decisions.text(of_passes), "");
   for (const Kernel &k : kernels.kernels()) {
     // Halide prints them to the standard error stream alone.
     std::ostringstream nest;
@@ -173,12 +180,8 @@ std::string loop_nests(const KernelSet &kernels, const Decisions &decisions) {
     }
     std::cerr.rdbuf(keep);
     s += fmt::format("kernel {}\n", k.name);
-    std::istringstream lines(k.text);
-    for (std::string line; std::getline(lines, line);)
-      s += "  # " + line + "\n";
-    std::istringstream chosen(k.key.empty() ? "" : decisions.text(k.key + "."));
-    for (std::string line; std::getline(chosen, line);)
-      s += "  # " + line + "\n";
+    comment(k.text, "  ");
+    comment(k.key.empty() ? "" : decisions.text(k.key + "."), "  ");
     s += stable_names(nest.str());
   }
   return s;
