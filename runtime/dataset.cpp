@@ -208,7 +208,7 @@ Dataset make_dataset(Array images, const Array *labels, const cnnc_model &model)
       throw InputError(fmt::format("{} has {} images, {} has {} {}", data.file, count, labels->file, targets,
                                    is_image ? "targets" : "labels"));
     data.targets = is_image ? make_target_images(*labels, model) : make_labels(*labels, count, model);
-    data.target_bytes = data.targets.size() / count;
+    data.target_bytes = data.targets.size() / std::max<std::uint64_t>(count, 1);
   }
   data.crc = crc_of(crc_of(0, data.images), data.targets);
   return data;
