@@ -126,12 +126,13 @@ void weight(KernelContext &k, Func out, const Type &type, const MachineTarget &m
 }
 
 // The lanes of each point are added first, with the kernel's rows and channels in the vector.
-void finish(KernelContext &k, Func out) {
+void finish(KernelContext &k, Func out, const Type &type) {
   Var i("i"), m("m"), in_block("in_block"), s("s");
   Func back = k.rows, sums = k.reduce, turned = k.staged;
   out.unroll(dim(3));
   back.compute_at(out, dim(0)).split(m, m, in_block, k.lanes, TailStrategy::RoundUp).reorder(s, in_block, m).vectorize(in_block).unroll(s);
-  on_stack(back);
+  const int64_t bytes = (type.dims[1] * type.dims[2] + k.lanes) * type.dims[3] * k.real.bytes();
+  back.store_in(bytes <= kLargestOnStack ? MemoryType::Stack : MemoryType::Heap);
   sums.compute_at(back, m).vectorize(m, k.lanes, TailStrategy::RoundUp);
   sums.update().vectorize(m, k.lanes, TailStrategy::RoundUp).reorder(k.domain.x, m, i).unroll(k.domain.x);
   on_stack(sums);
@@ -148,7 +149,7 @@ void schedule_fast(KernelContext &k, Func out, const Type &type, const std::vect
   case Form::FastForward: forward(k, out, type, nodes, m); break;
   case Form::FastData: data(k, out, type, nodes, m); break;
   case Form::FastWeight: weight(k, out, type, m); break;
-  default: finish(k, out); // FastFinish
+  default: finish(k, out, type); // FastFinish
   }
 }
 
