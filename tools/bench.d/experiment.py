@@ -39,7 +39,7 @@ def experiment():
     """LeNet, Adam, batch 1024, 20 epochs of 42,000 images and 18,000 to validate, two threads: PyTorch"""
     peers.python_packages()
     quick = harness.options.quick
-    epochs, turns = (2, 1) if quick else (EPOCHS, 2)  # of PyTorch; cnnc runs them all
+    epochs, turns = (1, 1) if quick else (EPOCHS, 2)  # of PyTorch; cnnc runs them all
     seconds, last = {"cnnc": [], "PyTorch": []}, {}
     for turn in range(turns):
         for name, run in (("cnnc", ours), ("PyTorch", theirs), ("cnnc", ours))[:2 if quick else 3]:
