@@ -51,7 +51,6 @@ public:
   std::map<std::string, Halide::Func> stages; // by name, of the Winograd forms
   Halide::RDom domain, outer_domain;
   Halide::RDom blocks;             // ChannelSums: of columns and of rows
-  size_t across = 0;               // ChannelSums: the dimension of the result that stands in the vector
   Halide::Expr added;              // ChannelSums: what is added to the output for each block
   bool accumulates = false;        // adds to what the output holds
   std::vector<Halide::Func> roots; // small stages computed before the rest

@@ -118,8 +118,8 @@ void rows(KernelContext &k, Func out, const Type &type, const std::vector<const 
 // part: [k,c,r,s] for a block of places; the vector's channels are c or k.
 void channel_sums(KernelContext &k, Func out, const Type &type, const MachineTarget &m) {
   const int width = k.lanes;
-  const size_t across = k.across, other = 1 - across;
-  const bool inputs = across == 1;
+  const bool inputs = !k.rows.defined();
+  const size_t across = inputs ? 1 : 0, other = 1 - across;
   const int64_t groups = (type.dims[across] + width - 1) / width;
   // Tiles that divide: what is added twice would be wrong. Channels of the other factor can all belong to one set of the
   // first cache: not too many of them at a time.
@@ -167,8 +167,9 @@ void channel_sums(KernelContext &k, Func out, const Type &type, const MachineTar
     total.vectorize(in_vector, width);
   auto t = turned.args(); // in vector, lane, column, group, row
   turned.compute_at(out, k.blocks.x).store_in(MemoryType::Heap).bound(t[0], 0, width).bound(t[1], 0, width);
-  turned.reorder_storage(t[0], t[1], t[2], t[3], t[4]).reorder(t[1], t[0], t[2], t[3], t[4]).vectorize(t[1]).unroll(t[0]);
-  if (k.rows.defined())
+  turned.reorder_storage(t[0], t[1], t[2], t[3], t[4]);
+  turn(turned, t[0], t[1]);
+  if (!inputs)
     k.rows.compute_at(out, k.blocks.x).store_in(MemoryType::Heap).vectorize(k.rows.args()[0]);
 }
 } // namespace

@@ -163,7 +163,8 @@ void weight_gradient(KernelContext &k, Func out, const Type &type, const Node &n
   transform(V, half, s, tx);
   half.bound_extent(channel, width).vectorize(channel, width).bound_extent(lane(), 1).reorder(channel, i, e);
   const auto at = turned.args(); // channel in its group, lane, column, row, group
-  turned.compute_at(V, channel).bound(at[0], 0, width).bound(at[1], 0, width).reorder(at[1], at[0], at[2], at[3], at[4]).vectorize(at[1]).unroll(at[0]);
+  turned.compute_at(V, channel).bound(at[0], 0, width).bound(at[1], 0, width);
+  turn(turned, at[0], at[1]);
   in_scratch(turned);
   padded.compute_at(V, channel).vectorize(lane());
   in_scratch(padded);

@@ -240,7 +240,6 @@ void define_channel_sums(KernelContext &k, const Node &n) {
     part(at) += turned(v[2] % k.lanes, d[0], column_of_x, v[2] / k.lanes, row_of_x) * other(d[0], q, p, v[3]);
   else
     part(at) += turned(v[3] % k.lanes, d[0], q, v[3] / k.lanes, p) * other(d[0], column_of_x, row_of_x, v[2]);
-  k.across = inputs ? 1 : 0;
   k.form = KernelContext::Form::ChannelSums;
   k.reduce = part;
   k.staged = turned;

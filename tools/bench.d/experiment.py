@@ -63,7 +63,7 @@ def experiment():
     table(["", "seconds in all", "an epoch's training", "best validation loss", "accuracy"],
           [[r["who"], f"{r['seconds']:.1f}", f"{r['epoch_seconds']:.2f}", f"{r['validation_loss']:.4f}", f"{r['validation_accuracy']:.4f}"] for r in rows])
     if quick:
-        say(f"PyTorch's time is scaled from {epochs} epochs to {EPOCHS}; its loss and accuracy are those after {epochs}.")
+        say(f"PyTorch's time is scaled from {epochs} epoch to {EPOCHS}; its loss and accuracy are those after it.")
     say(f"cnnc is faster by {ratio:.1f}×; a single epoch of the published run takes {PUBLISHED}. cnnc's seconds contain compiling the model\n"
         "and the test at the end, PyTorch's begin when it is imported.")
     return rows
