@@ -1,8 +1,9 @@
 /* The worker threads of a net. Part of hooks.c.
    They are created once and given one job after another: the caller is worker 0 and takes part. A step lasts about
-   a millisecond, so everybody spins briefly before sleeping. With one worker nothing here touches the system.  */
+   a millisecond, and a sleeper takes a tenth of one to wake: everybody spins first, for longer than a chunk, so that
+   threads sleep between steps that are far apart but not within one. With one worker nothing here touches the system.  */
 
-enum { SPINS = 2000 }; /* some tens of microseconds */
+enum { SPINS = 20000 }; /* 0.1 to 1 ms, by the processor's pause */
 
 typedef void worker_job(void *context, int worker);
 
