@@ -98,7 +98,7 @@ std::vector<Routine> make_routines(KernelSet &kernels, const Compiled &c, const 
   std::set<std::string> prepared;
   auto add = [&](const Graph &g, const GraphPlan &p, const std::vector<ValueId> &group, Routine &usual) {
     const Node &last = g[group.back()];
-    if (has_trait(last, kPrepare) && !prepared.insert(last.name).second)
+    if (has_trait(last, kPrepare) && !prepared.insert((p.single ? "one image: " : "") + last.name).second)
       return; // inference and training share it
     Routine &r = has_trait(last, kPrepare) ? (p.single ? prepare_one : prepare) : has_trait(last, kMetric) && &g == &c.infer ? loss
                                                                               : has_trait(last, kFinish)                     ? finish
@@ -244,6 +244,8 @@ Compiled compile(Graph graph, const CompileOptions &options) {
     const auto tuned = options.tuned.find(target.name);
     decisions = Decisions(tuned == options.tuned.end() ? std::map<std::string, std::string>() : tuned->second);
     c.infer = infer, c.train = train, c.single = c.graph;
+    KernelSet kernels(target, real, c.graph.name, decisions, options.schedule);
+    lanes = kernels.lanes();
     for (Graph *g : {&c.infer, &c.train})
       if (!g->nodes.empty()) {
         if (options.conv != "direct")
@@ -251,8 +253,6 @@ Compiled compile(Graph graph, const CompileOptions &options) {
         pass("choose-layout", *g);
         pass("fuse", *g);
       }
-    KernelSet kernels(target, real, c.graph.name, decisions, options.schedule);
-    lanes = kernels.lanes();
     pass("lay-out-single", c.single);
     pass("fuse", c.single);
     append("fused", target, "# inference\n" + print(c.infer) + (c.train.nodes.empty() ? "" : "# training\n" + print(c.train)) + "# one image\n" + print(c.single));

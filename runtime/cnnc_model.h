@@ -96,7 +96,7 @@ typedef struct cnnc_model {
   size_t (*save_size)(const cnnc_net *net);
   cnnc_status (*save)(const cnnc_net *net, void *bytes, size_t size);
   cnnc_status (*load)(cnnc_net *net, const void *bytes, size_t size);
-  /* parameter_count elements each, in the order of `parameters`; gradient_values holds the result of the
+  /* parameter_count elements each, every tensor at its offset; gradient_values holds the result of the
      last call of `gradients`. set_parameters copies `values`, all of them finite, and leaves the rest as it is. */
   cnnc_status (*set_parameters)(cnnc_net *net, const void *values);
   const void *(*parameter_values)(const cnnc_net *net);

@@ -168,7 +168,7 @@ KernelCall KernelSet::group(const Graph &whole, const GraphPlan &plan, const std
   // What it reads from outside, in the order of first use, under names that do not depend on the place in the net.
   std::vector<ValueId> reads;
   std::map<ValueId, std::string> name;
-  std::string text = plan.single ? "single\n" : "", what;
+  std::string text = plan.single && !has_trait(last, kPrepare) ? "single\n" : "", what;
   // The stored value that `i` is, or is a view of; a view in the same memory needs no other name.
   auto source_of = [&](ValueId i) {
     ValueId m = plan.memory.at(size_t(i));

@@ -10,6 +10,7 @@
 #include <llvm/IR/LegacyPassManager.h>
 #include <llvm/IR/Module.h>
 #include <llvm/IR/Operator.h>
+#include <llvm/IR/PatternMatch.h>
 #include <llvm/IR/Verifier.h>
 #include <llvm/Linker/Linker.h>
 #include <llvm/MC/TargetRegistry.h>
@@ -401,12 +402,24 @@ std::unique_ptr<llvm::Module> read_bitcode(std::string_view bytes, llvm::LLVMCon
   return std::move(*parsed);
 }
 
-// The only freedom taken with floating point: products and sums of kernels may fuse.
-void settle_floats(llvm::Instruction &i, bool is_kernel) {
+// A vector 1 / x of float32, which activations alone contain: of an x that is neither infinite nor below 2^-126.
+bool is_reciprocal(const llvm::Instruction &i) {
+  using namespace llvm::PatternMatch;
+  return i.getType()->isVectorTy() && i.getType()->getScalarType()->isFloatTy() && match(&i, m_FDiv(m_FPOne(), m_Value()));
+}
+
+// The freedoms taken with floating point: products and sums of kernels may fuse, and where there is an estimate of
+// 1 / x to 14 bits, it and one step of Newton's method (28 bits) take the place of a division, which keeps one of the
+// multipliers busy for four times as long.
+void settle_floats(llvm::Instruction &i, bool is_kernel, const MachineTarget &target) {
   if (!llvm::isa<llvm::FPMathOperator>(i))
     return;
   llvm::FastMathFlags flags;
   flags.setAllowContract(is_kernel);
+  if (is_kernel && target.estimates_reciprocal && is_reciprocal(i)) {
+    flags.setAllowReciprocal();
+    flags.setNoInfs();
+  }
   i.copyFastMathFlags(flags); // instead of what stands there; setFastMathFlags would add to it
   i.setMetadata(llvm::LLVMContext::MD_fpmath, nullptr);
 }
@@ -448,6 +461,8 @@ void settle_functions(llvm::Module &m, const LibraryParts &parts, const std::map
     if (!parts.target.features.empty())
       f.addFnAttr("target-features", parts.target.features);
     f.addFnAttr("frame-pointer", "none");
+    if (parts.target.estimates_reciprocal)
+      f.addFnAttr("reciprocal-estimates", "vec-divf:1");
     if (kernel != kernels.end()) {
       f.addFnAttr(llvm::Attribute::NoUnwind);
       f.addFnAttr(llvm::Attribute::NoInline);     // a routine's stack is its largest kernel's and not their sum
@@ -455,7 +470,7 @@ void settle_functions(llvm::Module &m, const LibraryParts &parts, const std::map
     }
     for (llvm::BasicBlock &block : f)
       for (llvm::Instruction &i : block) {
-        settle_floats(i, kernel != kernels.end());
+        settle_floats(i, kernel != kernels.end(), parts.target);
         if (kernel != kernels.end())
           settle_alignment(i, *kernel->second);
       }

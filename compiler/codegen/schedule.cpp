@@ -11,11 +11,12 @@ using namespace Halide;
 namespace {
 // rows share the input's elements, columns share the weights; `area` elements of the reduction for each column.
 // Along the first dimension (channels, units) and along the last (columns).
-Tile choose_tile(KernelContext &k, int64_t rows, int64_t columns, int64_t area, int limit) {
+Tile choose_tile(KernelContext &k, int64_t rows, int64_t columns, int64_t area, const MachineTarget &m) {
+  const int limit = m.accumulators();
   Tiles tiles;
   for (int64_t r = 1; r <= rows && r * area <= limit; r++)
     for (int64_t c = 1; c <= columns && r * c * area <= limit; c++)
-      tiles.offer(r, c, cycles(double(r * c * area), double(r + c * area), useful(rows, r) * useful(columns, c)));
+      tiles.offer(r, c, cycles(double(r * c * area), double(r + c * area), useful(rows, r) * useful(columns, c), m));
   return tiles.choose(k);
 }
 
@@ -27,7 +28,7 @@ void contraction(KernelContext &k, Func out, const Type &type, const std::vector
   for (const Node *n : nodes)
     if (has_trait(*n, kWindow))
       area *= n->list("kernel")[0] * n->list("kernel")[1];
-  Tile tile = choose_tile(k, type.dims[0], rank == 3 ? type.dims[2] : 1, area, m.accumulators());
+  Tile tile = choose_tile(k, type.dims[0], rank == 3 ? type.dims[2] : 1, area, m);
   Var channel("channel"), column("column");
   Var level = dim(0);
   out.vectorize(lane());
@@ -67,7 +68,7 @@ void per_lane(KernelContext &k, Func out, const Type &type, const MachineTarget 
     for (int c = 1; rank == 4 ? c <= type.dims[3] : c <= 1; c++) {
       if (type.dims[0] % r || (rank == 4 && type.dims[3] % c) || r * c > m.accumulators())
         continue;
-      tiles.offer(r, c, cycles(r * c, rank == 4 ? r + c : r, 1));
+      tiles.offer(r, c, cycles(r * c, rank == 4 ? r + c : r, 1, m));
     }
   const Tile tile = tiles.choose(k);
   Var channel("channel"), column("column");
@@ -94,42 +95,9 @@ void per_lane(KernelContext &k, Func out, const Type &type, const MachineTarget 
     f.unroll(dim(i));
     update.unroll(dim(i));
   }
-}
-
-// The gradient of a dense layer's weights: the inputs stand in the vector, the lanes are summed over.
-void outer(KernelContext &k, Func out, const Type &type, const MachineTarget &m) {
-  int width = k.lanes;
-  Tiles tiles; // rows of units by vectors; tiles that divide: what is added twice would be wrong
-  int64_t whole = (type.dims[1] + width - 1) / width;
-  for (int v = 1; v <= std::min<int64_t>(whole, m.accumulators()); v++)
-    for (int r = 1; r <= type.dims[0] && r * v <= m.accumulators(); r++)
-      if (whole % v == 0 && v * m.vector_bytes * width <= kLargestOnStack && type.dims[0] % r == 0)
-        tiles.offer(r, v, cycles(v * r, v + r, 1));
-  const Tile tile = tiles.choose(k);
-  Var block("block"), vector("vector"), in_block("in_block"), unit("unit");
-  Func f = k.reduce, turned = k.staged;
-  auto total = out.update();
-  if (type.dims[1] < width) { // fewer inputs than lanes: no whole vector
-    f.compute_at(out, dim(0));
-    on_stack(f);
-    turned.compute_root();
-    on_stack(turned);
-    return;
-  }
-  total.split(dim(1), block, in_block, width * tile.columns, TailStrategy::GuardWithIf)
-      .split(in_block, vector, in_block, width, TailStrategy::GuardWithIf)
-      .split(dim(0), dim(0), unit, tile.rows)
-      .reorder(in_block, vector, unit, dim(0), block)
-      .vectorize(in_block)
-      .unroll(vector)
-      .unroll(unit);
-  turned.compute_at(out, block);
-  turn(turned, Var("inside"), lane());
-  on_stack(turned);
-  f.compute_at(out, dim(0));
-  on_stack(f);
-  f.split(dim(1), vector, in_block, width, TailStrategy::RoundUp).vectorize(in_block).unroll(vector).unroll(dim(0));
-  f.update().split(dim(1), vector, in_block, width, TailStrategy::RoundUp).reorder(in_block, vector, dim(0), k.domain.x).vectorize(in_block).unroll(vector).unroll(dim(0));
+  // Neighbouring places share loads.
+  if (rank == 4 && tile.columns > 1 && *Internal::as_const_int(k.domain[0].extent()) % 2 == 0)
+    update.unroll(k.domain[0], 2);
 }
 
 // Vectors of the last dimension, whose elements stand far apart; what lies beside them is read while it is near.
@@ -184,7 +152,9 @@ void schedule(KernelContext &k, Func out, const Type &type, const std::vector<co
   case Form::Rows:
   case Form::ChannelSums: schedule_conv(k, out, type, nodes, m); break;
   case Form::PerLane: per_lane(k, out, type, m); break;
-  case Form::Outer: outer(k, out, type, m); break;
+  case Form::Packed: schedule_packed(k, out, m); break;
+  case Form::Products:
+  case Form::Outer: schedule_dense(k, out, type, m); break;
   case Form::TurnedWeight: turned_weight(k, out, type); break;
   case Form::LaneSum: lane_sum(k, out); break;
   case Form::Copy: break; // of one image alone

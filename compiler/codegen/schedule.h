@@ -25,10 +25,10 @@ void turn(Stage stage, Halide::Var unrolled, Halide::Var vectorized) {
 constexpr int64_t kLargestOnStack = 16 * 1024;
 
 // How well a register tile keeps the two multipliers of a core busy: cycles a multiply-add of one vector. Each step
-// of the reduction does `accumulators` of them after `loads` loads, two a cycle of either, and each accumulator
-// can take one in four cycles; with a little to spare, since loads are not always there in time.
-inline double cycles(double accumulators, double loads, double useful) {
-  return std::max({accumulators / 2, loads / 2, 6.0}) / (accumulators * useful);
+// of the reduction does `accumulators` of them, two a cycle, after `loads` loads, and each accumulator can take one in
+// four cycles; with a little to spare, since loads are not always there in time.
+inline double cycles(double accumulators, double loads, double useful, const MachineTarget &m) {
+  return std::max({accumulators / 2, loads / m.loads, 6.0}) / (accumulators * useful);
 }
 
 // The share of `n` places that are of use when they come `tile` at a time.
@@ -59,6 +59,12 @@ void schedule_winograd(KernelContext &context, Halide::Func out, const Type &typ
 // schedule_conv.cpp: the forms of the direct convolution.
 void schedule_conv(KernelContext &context, Halide::Func out, const Type &type, const std::vector<const Node *> &nodes,
                    const MachineTarget &target);
+
+// schedule_dense.cpp: the forms of dense layers.
+void schedule_dense(KernelContext &context, Halide::Func out, const Type &type, const MachineTarget &target);
+
+// A weight's copy with its units in the vector, by blocks that are exchanged between registers.
+void schedule_packed(KernelContext &context, Halide::Func out, const MachineTarget &target);
 
 // schedule_fast.cpp: the forms of the fast convolution.
 void schedule_fast(KernelContext &context, Halide::Func out, const Type &type, const std::vector<const Node *> &nodes,

@@ -11,15 +11,16 @@ using namespace Halide;
 
 namespace {
 // Rows: the last may be partly of no use where `whole` is not set. Columns: always a divisor. `stack`: bytes of the
-// largest buffer that a tile needs beside the registers. `loop`: cycles of a step that are not arithmetic.
+// largest buffer that a tile needs beside the registers. `loop`: cycles of a step that are not arithmetic. `limit`:
+// accumulators.
 template <class F>
-Tile choose_tile(KernelContext &k, int64_t rows, int64_t columns, bool whole, double loop, int limit, F stack) {
+Tile choose_tile(KernelContext &k, int64_t rows, int64_t columns, bool whole, double loop, int limit, const MachineTarget &m, F stack) {
   Tiles tiles;
   for (int64_t r = 1; r <= rows && r <= limit; r++)
     for (int64_t c = 1; c <= columns && r * c <= limit; c++) {
       if (columns % c || (whole && rows % r) || stack(r) > kLargestOnStack)
         continue;
-      tiles.offer(r, c, cycles(double(r * c), double(r + c), useful(rows, r)) + loop / double(r * c));
+      tiles.offer(r, c, cycles(double(r * c), double(r + c), useful(rows, r), m) + loop / double(r * c));
     }
   return tiles.choose(k);
 }
@@ -69,7 +70,7 @@ void forward(KernelContext &k, Func out, const Type &type, const std::vector<con
     if (has_trait(*other, kWindow))
       pooled = other->list("kernel")[0];
   const int64_t outputs = n.integer("tile"), points = v[0], tile_count = v[3];
-  Tile tile = choose_tile(k, type.dims[0], tile_count, false, 1, m.accumulators(), [&](int64_t rows) {
+  Tile tile = choose_tile(k, type.dims[0], tile_count, false, 1, m.accumulators(), m, [&](int64_t rows) {
     return m.vector_bytes * rows * tile_count * std::max(outputs * pooled, points);
   });
   Var channel("channel"), tb("tb"), ti("ti"), t("t"), j("j"), i("i"), column("column");
@@ -95,7 +96,7 @@ void data(KernelContext &k, Func out, const Type &type, const std::vector<const 
   const auto &d = k.type(n, 0).dims; // D: n, K, P, T
   const int64_t outputs = n.integer("tile"), points = d[0], tile_count = d[3];
   const int64_t row_tiles = tile_count + (points - 1) / outputs;
-  Tile tile = choose_tile(k, type.dims[0], tile_count, false, 1, m.accumulators(), [&](int64_t rows) {
+  Tile tile = choose_tile(k, type.dims[0], tile_count, false, 1, m.accumulators(), m, [&](int64_t rows) {
     return m.vector_bytes * rows * std::max(tile_count * points, row_tiles * outputs);
   });
   Var channel("channel"), tb("tb"), ti("ti"), t("t"), j("j"), i("i");
@@ -115,8 +116,8 @@ void data(KernelContext &k, Func out, const Type &type, const std::vector<const 
 }
 
 void weight(KernelContext &k, Func out, const Type &type, const MachineTarget &m) {
-  // Tiles that divide: what is added twice would be wrong.
-  Tile tile = choose_tile(k, type.dims[1], type.dims[2], true, 0, m.accumulators(), [](int64_t) { return int64_t(0); });
+  // Tiles that divide: what is added twice would be wrong. Both factors are vectors, which need registers as well.
+  Tile tile = choose_tile(k, type.dims[1], type.dims[2], true, 0, std::min(16, m.accumulators()), m, [](int64_t) { return int64_t(0); });
   Var channel("channel"), input("input");
   auto total = out.update();
   total.vectorize(lane()).split(dim(1), dim(1), channel, tile.rows).split(dim(2), dim(2), input, tile.columns);

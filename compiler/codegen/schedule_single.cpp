@@ -104,7 +104,7 @@ void image(Single &s) {
           break;
         // Weights by the vector and elements that stand in the multiply-add, or vectors of the input, which cross cache lines.
         const double loads = channels ? double(a) + double(held / a) : double(c) + 1.5 * double(held / c);
-        candidates.push_back({dims_text({a, r, c}), cycles(double(held), loads, useful(vectors_along, a) * useful(rows, r) * useful(across, c))});
+        candidates.push_back({dims_text({a, r, c}), cycles(double(held), loads, useful(vectors_along, a) * useful(rows, r) * useful(across, c), s.m)});
         tiles.push_back({int(a), int(r), int(c)});
       }
   const auto [best_along, best_rows, best_across] = tiles[s.k.choose("tile", candidates)];
@@ -163,7 +163,7 @@ void units(Single &s) {
   const int64_t count = s.layout.pitch / s.width;
   std::vector<Candidate> candidates;
   for (int64_t a = 1; a <= std::min<int64_t>(count, s.m.accumulators()); a++)
-    candidates.push_back({std::to_string(a), cycles(double(a), double(a) + 1, useful(count, a))});
+    candidates.push_back({std::to_string(a), cycles(double(a), double(a) + 1, useful(count, a), s.m)});
   const int64_t held = int64_t(s.k.choose("tile", candidates)) + 1;
   Var in_tile("in_tile"), in_vector("in_tile_vector"), vector("tile_vector"), part("part");
   s.out.split(dim(0), dim(0), in_tile, s.width * int(held), TailStrategy::ShiftInwards)
@@ -221,16 +221,6 @@ void copying(Single &s) {
   for (size_t i = s.rank(); i-- > 0;)
     order.push_back(d[int(s.rank() - 1 - size_t(s.layout.order[i]))]);
   update.reorder(order);
-  if (s.last.type.kind == Kind::Parameter && s.rank() > 1) {
-    // Once after each change: one long loop, which nobody unrolls.
-    RVar all = d[int(s.rank() - 1 - size_t(s.layout.order[s.rank() - 1]))];
-    for (size_t i = s.rank() - 1; i-- > 0;) {
-      RVar both("both" + std::to_string(i));
-      update.fuse(all, d[int(s.rank() - 1 - size_t(s.layout.order[i]))], both);
-      all = both;
-    }
-    return;
-  }
   int width = 1;
   const int64_t length = s.k.copied_length;
   while (width < s.width && length % (2 * width) == 0)
@@ -280,7 +270,9 @@ void places(Single &s) {
 void schedule_single(KernelContext &k, Func out, const Node &last, const std::vector<const Node *> &nodes, const MachineTarget &m) {
   using Form = KernelContext::Form;
   Single s{k, out, last, nodes, m};
-  if (k.form == Form::Copy)
+  if (k.form == Form::Packed)
+    schedule_packed(k, out, m);
+  else if (k.form == Form::Copy)
     copying(s);
   else if (k.form == Form::Contraction && s.whole() && s.rank() == 3)
     image(s);

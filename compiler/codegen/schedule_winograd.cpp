@@ -26,12 +26,13 @@ void transform(Func points, Func half, const WinogradShape &s, const Var &inner)
 }
 
 // Rows times columns accumulators; columns divide `columns`.
-Tile choose_tile(KernelContext &k, int64_t rows, int64_t columns, int limit) {
+Tile choose_tile(KernelContext &k, int64_t rows, int64_t columns, const MachineTarget &m) {
+  const int limit = m.accumulators();
   Tiles tiles;
   for (int64_t r = 1; r <= rows && r <= limit; r++)
     for (int64_t c = 1; c <= columns && r * c <= limit; c++)
       if (columns % c == 0)
-        tiles.offer(r, c, cycles(double(r * c), double(r + c), useful(rows, r)) + 0.5 / double(r * c));
+        tiles.offer(r, c, cycles(double(r * c), double(r + c), useful(rows, r), m) + 0.5 / double(r * c));
   return tiles.choose(k);
 }
 
@@ -101,7 +102,7 @@ void weight_gradient(KernelContext &k, Func out, const Type &type, const Node &n
   Func padded = stage("phases"), turned = stage("turned"), half = stage("half"), V = stage("V"), D = stage("D"), total = stage("total"), kernel = stage("kernel"), back = stage("back");
   const int width = k.lanes;
   const int64_t vectors = (channels + width - 1) / width;
-  const Tile t = choose_tile(k, type.dims[0], vectors, m.accumulators());
+  const Tile t = choose_tile(k, type.dims[0], vectors, m);
   Var block_k("block_k"), vector("vector"), v("v"), ki("ki"), channel_i("channel_i");
 
   // The sum of all blocks, then the way back to the kernel, for some output channels at a time.

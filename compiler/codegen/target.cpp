@@ -46,6 +46,8 @@ MachineTarget machine_target(const std::string &asked) {
     m.vector_bytes = 64;
     m.registers = 32;
     m.l2_bytes = 1 << 20;
+    m.loads = 1; // what processors with two multipliers of this width reach (measured on Ice Lake), and those with one need
+    m.estimates_reciprocal = true;
     m.cpu_needs = 2;
   } else if (m.name == "arm-64-linux") {
     m.arch = Arch::Arm, arch = T::ARM;

@@ -20,6 +20,8 @@ struct MachineTarget {
   int registers = 16;
   int64_t l1_bytes = 32 << 10, l2_bytes = 512 << 10; // of a core
   bool vectors = true;                               // false: a vector of 16 bytes is four registers
+  double loads = 2;                                  // of a vector, a cycle
+  bool estimates_reciprocal = false;                 // of float32, to 14 bits
   // Accumulators of a register tile: what is left for operands is enough to load ahead.
   int accumulators() const { return !vectors ? 6 : registers == 32 ? 26
                                                                    : 12; }

@@ -2,9 +2,26 @@
 #include <Halide.h>
 
 #include "codegen/kernel.h"
+#include "graph/layout.h"
 #include "layers/registry.h"
 
 namespace cnnc {
+
+namespace {
+// A weight of units by inputs with the units in the vector; zeros stand behind the last.
+void define_packed(KernelContext &k, const Node &n) {
+  using namespace Halide;
+  auto v = k.vars(n.type); // input, unit
+  const int units = int(n.type.dims[0]);
+  Var unit("unit"), input("input");
+  Func turned("turned"), packed("packed");
+  turned(unit, input) = k.in(n, 0)(input, min(unit, units - 1));
+  packed(v) = select(v[1] < units, turned(v[1], v[0]), k.constant(0));
+  k.form = KernelContext::Form::Packed;
+  k.staged = turned;
+  k.result(n, packed);
+}
+} // namespace
 
 void register_copy(Registry &r) {
   Op f;
@@ -27,6 +44,11 @@ void register_copy(Registry &r) {
   p.name = "packed";
   p.traits = kAlone | kPrepare | kShapeless;
   p.define = [f](KernelContext &k, const Node &n) {
+    const Layout layout = layout_of(n);
+    if (n.type.dims.size() == 2 && layout.innermost() == 0 && n.type.dims[1] >= 16) {
+      define_packed(k, n);
+      return;
+    }
     f.define(k, n);
     k.bordered = true; // what stands behind the end of a line is added in: zeros
   };

@@ -4,12 +4,44 @@
 #include <fmt/format.h>
 
 #include "codegen/kernel.h"
+#include "graph/layout.h"
 #include "layers/builder.h"
+#include "layers/dense.h"
 #include "layers/registry.h"
 #include "passes/differentiate.h"
 
 namespace cnnc {
 using namespace Halide;
+
+namespace {
+// sum over d of x[d] * w(unit, d) by lane, with units in the vector: `units` of them, each a sum of `reduced` products.
+// Weights are read by the vector and images broadcast, where with the images in the vector every product takes a weight
+// from memory for itself.
+Func products(KernelContext &k, Func x, int64_t reduced, const std::function<Expr(Expr unit, Expr d)> &w) {
+  Var unit("unit"), lane("lane");
+  RDom d(0, int(reduced), "products");
+  Func sums("sums"), whole("whole"), turned("turned");
+  sums(unit, lane) = k.constant(0);
+  sums(unit, lane) += w(unit, d.x) * x(lane, d.x);
+  whole(unit, lane) = sums(unit, lane);
+  turned(lane, unit) = whole(unit, lane);
+  k.form = KernelContext::Form::Products;
+  k.reduce = sums;
+  k.rows = whole;
+  k.staged = turned;
+  k.domain = d;
+  return turned;
+}
+} // namespace
+
+std::vector<Candidate> dense_vectors(int64_t units, int64_t reduced, int64_t lanes) {
+  const double work = double(units * reduced), whole = double((units + lanes - 1) / lanes * lanes);
+  // A vector of 64 bytes takes one load a cycle and gives two products; of shorter ones there are two.
+  std::vector<Candidate> candidates = {{"images", work * (lanes >= 16 ? 1.0 : 0.6)}};
+  if (units >= lanes && reduced >= 16)
+    candidates.push_back({"units", whole * (0.65 * double(reduced) + 6)});
+  return candidates;
+}
 
 void register_dense(Registry &r) {
   Op f;
@@ -27,6 +59,12 @@ void register_dense(Registry &r) {
   };
   f.define = [](KernelContext &k, const Node &n) {
     auto v = k.vars(n.type); // lane, o
+    if (!k.single && layout_of(k.graph[n.inputs[1]]).innermost() == 0) {
+      Func sums = products(k, k.in(n, 0), k.type(n, 0).dims[0], [&](Expr o, Expr i) { return k.in(n, 1)(i, o); }), y("dense");
+      y(v) = sums(v) + (n.inputs.size() == 3 ? Expr(k.in(n, 2)(v[1])) : k.constant(0));
+      k.result(n, y);
+      return;
+    }
     RDom d(0, int(k.type(n, 0).dims[0]), "inputs");
     Func y("dense");
     if (n.inputs.size() == 3)
@@ -58,9 +96,17 @@ void register_dense(Registry &r) {
   dx.arity_min = dx.arity_max = 2;
   dx.infer = [](const Graph &g, const Node &n) { return Type{Kind::Example, {g[n.inputs[1]].type.dims.at(1)}}; };
   dx.define = [](KernelContext &k, const Node &n) {
-    auto v = k.vars(n.type);
-    RDom d(0, int(k.type(n, 0).dims[0]), "outputs");
+    auto v = k.vars(n.type); // lane, i
+    const int64_t outputs = k.type(n, 0).dims[0];
     Func dx("dense_dx");
+    // What stands behind a row of the weight is the next one, or nobody's: whole vectors alone.
+    if (n.type.dims[0] % k.lanes == 0 && k.choose("vector", dense_vectors(n.type.dims[0], outputs, k.lanes)) == 1) {
+      Func sums = products(k, k.in(n, 0), outputs, [&](Expr i, Expr o) { return k.in(n, 1)(i, o); });
+      dx(v) = sums(v);
+      k.result(n, dx);
+      return;
+    }
+    RDom d(0, int(outputs), "outputs");
     dx(v) = k.constant(0);
     dx(v) += k.in(n, 0)(v[0], d.x) * k.in(n, 1)(v[1], d.x);
     k.form = KernelContext::Form::Contraction;

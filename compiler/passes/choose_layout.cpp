@@ -1,9 +1,11 @@
 // Stores the zero border of a convolution's input, once for each input and border, so that its inner loops have no
-// tests, decides where the channels stand in the vector instead of the images, and turns large weights for what reads
-// them across.
+// tests, decides where channels or units stand in the vector instead of the images, and turns or packs weights for what
+// reads them across.
 #include <algorithm>
 #include <utility>
 
+#include "graph/layout.h"
+#include "layers/dense.h"
 #include "layers/op.h"
 #include "passes/passes.h"
 
@@ -38,9 +40,26 @@ void choose_sums(Graph &g) {
   if (changed)
     remove_dead(g);
 }
+
+// Units in the vector read a weight of which these are innermost, in the layout that one image's kernels read.
+void pack_weight(Graph &g, Node &n, Decisions &decisions, int lanes) {
+  const Node &w = g[n.inputs[1]];
+  const int64_t units = w.type.dims[0], inputs = w.type.dims[1];
+  const std::vector<Candidate> candidates = dense_vectors(units, inputs, lanes);
+  if (candidates.size() < 2 || decisions.take("layout.dense." + dims_text({inputs, units}), candidates) == 0)
+    return;
+  for (ValueId v = 0; v < ValueId(g.nodes.size()); v++)
+    if (g[v].op == "packed" && g[v].inputs[0] == n.inputs[1]) {
+      n.inputs[1] = v;
+      return;
+    }
+  Node packed;
+  set_layout(packed, make_layout(w.type, {1, 0}, (units + lanes - 1) / lanes * lanes));
+  n.inputs[1] = g.add("packed", {n.inputs[1]}, packed.attributes, w.name + ".packed", n.location);
+}
 } // namespace
 
-void choose_layout(Graph &g) {
+void choose_layout(Graph &g, Decisions &decisions, int lanes) {
   choose_sums(g);
   const std::vector<int64_t> none = {0, 0, 0, 0};
   std::vector<Node> old = std::move(g.nodes);
@@ -70,6 +89,8 @@ void choose_layout(Graph &g) {
       n.inputs[1] = at->second;
       n.attributes["turned"] = true;
     }
+    if (n.op == "dense")
+      pack_weight(g, n, decisions, lanes);
     to[v] = ValueId(g.nodes.size());
     g.nodes.push_back(std::move(n));
   }

@@ -11,7 +11,7 @@ const std::vector<Pass> &passes() {
                                         {"remove-dead", decides_nothing(remove_dead)},
                                         {"choose-algorithm", decides(choose_algorithm)},
                                         {"use-fast-convolution", decides(use_fast_convolution)},
-                                        {"choose-layout", decides_nothing(choose_layout)},
+                                        {"choose-layout", choose_layout},
                                         {"lay-out-single", lay_out_single},
                                         {"fuse", decides(fuse)}};
   return all;

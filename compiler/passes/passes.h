@@ -11,7 +11,7 @@
 namespace cnnc {
 
 // Rules of layout: the batch stands in the lanes, and a convolution reads an image whose border is stored.
-void choose_layout(Graph &g);
+void choose_layout(Graph &g, Decisions &decisions, int lanes);
 // Convolutions that gain enough by it take an algorithm with fewer products; the second form: all that can.
 void choose_algorithm(Graph &g, Decisions &decisions);
 void use_fast_convolution(Graph &g, Decisions &decisions);
@@ -24,7 +24,7 @@ void fuse(Graph &g, Decisions &decisions);
 
 struct Pass {
   std::string name;
-  std::function<void(Graph &, Decisions &, int lanes)> run; // elements to a vector: lay-out-single alone asks for them
+  std::function<void(Graph &, Decisions &, int lanes)> run; // elements to a vector
 };
 // All passes in the order in which a training graph takes them.
 const std::vector<Pass> &passes();

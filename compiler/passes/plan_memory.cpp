@@ -226,12 +226,17 @@ Plan plan_memory(const Graph &infer, const Graph &train, const Graph &single, in
   plan.lanes = lanes;
   plan.element_bytes = element_bytes;
   plan.partial_sums = int(std::clamp<int64_t>((infer.batch + lanes - 1) / lanes, 1, plan.partial_sums)); // no more than chunks
-  for (ValueId v = 0; v < ValueId(infer.nodes.size()); v++)
-    if (infer[v].op == "parameter") {
-      plan.parameters.push_back(infer[v].name);
-      plan.offsets[infer[v].name] = plan.parameter_count;
-      plan.parameter_count += infer[v].type.size();
-    }
+  for (const Node &n : infer.nodes)
+    if (n.op == "parameter")
+      plan.parameters.push_back(n.name);
+  // First those of whole lines of memory, the flat vector's begin being one: vectors then cross no line's end. By
+  // elements of four bytes, so that a place does not depend on the element.
+  for (bool lines : {true, false})
+    for (const Node &n : infer.nodes)
+      if (n.op == "parameter" && (n.type.size() % 16 == 0) == lines) {
+        plan.offsets[n.name] = plan.parameter_count;
+        plan.parameter_count += n.type.size();
+      }
   for (const Graph *g : {&infer, &train, &single})
     for (const Node &n : g->nodes)
       if (has_trait(n, kPrepare) && plan.prepared.emplace(n.name, plan.prepared_bytes).second)

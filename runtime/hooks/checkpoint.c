@@ -1,7 +1,8 @@
 /* Saving and loading. Part of hooks.c. All little-endian, as every target is:
      "CNNCSAV1", u32 format, u32 element bytes, u64 fingerprint, u64 parameters, u64 optimizer values, u64 step;
      the parameters; the optimizer's values, slot by slot; u64 checksum of all bytes before it.
-   A net made for inference saves no optimizer values. Memory pads the tensors to whole blocks, the bytes do not.  */
+   A net made for inference saves no optimizer values. The tensors stand in the order of the model's table, which is
+   not that of memory.  */
 
 enum { SAVE_FORMAT = 1,
        SAVE_HEADER = 48,
@@ -31,6 +32,27 @@ static size_t saved_size(uint64_t optimizer_values) {
                   SAVE_CHECKSUM);
 }
 
+/* Copies of a flat vector's tensors, from memory's places to those of the bytes and back. Both return the bytes' end. */
+static unsigned char *put_tensors(unsigned char *to, const cnnc_real *flat) {
+  for (uint32_t k = 0; k < cnnc_the_model.parameter_tensors; k++) {
+    const cnnc_parameter *tensor = &cnnc_the_model.parameters[k];
+    size_t bytes = (size_t)tensor->size * sizeof *flat;
+    memcpy(to, flat + tensor->offset, bytes);
+    to += bytes;
+  }
+  return to;
+}
+
+static const unsigned char *get_tensors(cnnc_real *flat, const unsigned char *from) {
+  for (uint32_t k = 0; k < cnnc_the_model.parameter_tensors; k++) {
+    const cnnc_parameter *tensor = &cnnc_the_model.parameters[k];
+    size_t bytes = (size_t)tensor->size * sizeof *flat;
+    memcpy(flat + tensor->offset, from, bytes);
+    from += bytes;
+  }
+  return from;
+}
+
 size_t cnnc_hook_save_size(const cnnc_net *net) {
   return is_net(net) ? saved_size(net->trains ? optimizer_count() : 0) : 0;
 }
@@ -47,12 +69,10 @@ cnnc_status cnnc_hook_save(const cnnc_net *net, void *bytes, size_t size) {
   put_number(to + 24, cnnc_the_model.parameter_count, 8);
   put_number(to + 32, net->trains ? optimizer_count() : 0, 8);
   put_number(to + 40, net->step, 8);
-  to += SAVE_HEADER;
-  size_t tensor = (size_t)cnnc_the_model.parameter_count * sizeof(cnnc_real);
-  memcpy(to, net->parameters, tensor);
+  to = put_tensors(to + SAVE_HEADER, net->parameters);
   for (uint32_t slot = 0; net->trains && slot < cnnc_the_plan.state_slots; slot++)
-    memcpy(to += tensor, net->state + slot * cnnc_the_plan.parameter_padded, tensor);
-  put_number(to + tensor, checksum((const unsigned char *)bytes, needed - SAVE_CHECKSUM), 8);
+    to = put_tensors(to, net->state + slot * cnnc_the_plan.parameter_padded);
+  put_number(to, checksum((const unsigned char *)bytes, needed - SAVE_CHECKSUM), 8);
   return CNNC_OK;
 }
 
@@ -70,19 +90,18 @@ cnnc_status cnnc_hook_load(cnnc_net *net, const void *bytes, size_t size) {
     return CNNC_BAD_BYTES;
 
   uint64_t step = get_number(from + 40, 8);
-  size_t tensor = (size_t)cnnc_the_model.parameter_count * sizeof(cnnc_real);
   from += SAVE_HEADER;
   for (uint64_t i = 0; i < cnnc_the_model.parameter_count + stored; i++) {
     cnnc_real value;
     memcpy(&value, from + i * sizeof value, sizeof value); /* the bytes may stand anywhere */
     if (!is_finite((double)value)) return CNNC_NOT_FINITE;
   }
-  memcpy(net->parameters, from, tensor);
+  from = get_tensors(net->parameters, from);
   if (net->trains) {
     for (uint32_t slot = 0; slot < cnnc_the_plan.state_slots; slot++) {
       cnnc_real *state = net->state + slot * cnnc_the_plan.parameter_padded;
-      if (stored != 0) memcpy(state, from += tensor, tensor);
-      else memset(state, 0, tensor);
+      if (stored != 0) from = get_tensors(state, from);
+      else memset(state, 0, (size_t)cnnc_the_model.parameter_count * sizeof *state);
     }
     if (stored != optimizer_count()) step = 0; /* a fresh optimizer corrects its bias from the first step */
   }

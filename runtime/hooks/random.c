@@ -36,13 +36,14 @@ static float start_value(const cnnc_start *start, uint64_t seed, uint64_t positi
   return (float)(start->a + start->b * (sqrt(-2.0 * log(first)) * cos(angle)));
 }
 
+/* A value depends on its number in the order of the table and not on its place. */
 static void start_parameters(cnnc_real *parameters, uint64_t seed) {
+  uint64_t number = 0;
   for (uint32_t k = 0; k < cnnc_the_model.parameter_tensors; k++) {
     const cnnc_parameter *tensor = &cnnc_the_model.parameters[k];
     const cnnc_start *start = &cnnc_the_plan.starts[k];
     cnnc_real *to = parameters + tensor->offset;
-    for (uint64_t i = 0; i < tensor->size; i++)
-      to[i] = (cnnc_real)(start->kind == CNNC_INIT_GIVEN ? start->values[i]
-                                                         : start_value(start, seed, tensor->offset + i));
+    for (uint64_t i = 0; i < tensor->size; i++, number++)
+      to[i] = (cnnc_real)(start->kind == CNNC_INIT_GIVEN ? start->values[i] : start_value(start, seed, number));
   }
 }

@@ -1,0 +1,97 @@
+// Schedules of dense layers (layers/dense.cpp) in which units stand in the vector.
+#include <Halide.h>
+
+#include "codegen/schedule.h"
+
+namespace cnnc {
+using namespace Halide;
+
+namespace {
+// The gradient of a dense layer's weights: the inputs stand in the vector, the lanes are summed over.
+void outer(KernelContext &k, Func out, const Type &type, const MachineTarget &m) {
+  int width = k.lanes;
+  Tiles tiles; // rows of units by vectors; tiles that divide: what is added twice would be wrong
+  int64_t whole = (type.dims[1] + width - 1) / width;
+  for (int v = 1; v <= std::min<int64_t>(whole, m.accumulators()); v++)
+    for (int r = 1; r <= type.dims[0] && r * v <= m.accumulators(); r++)
+      if (whole % v == 0 && v * m.vector_bytes * width <= kLargestOnStack && type.dims[0] % r == 0)
+        tiles.offer(r, v, cycles(v * r, v + r, 1, m));
+  const Tile tile = tiles.choose(k);
+  Var block("block"), vector("vector"), in_block("in_block"), unit("unit");
+  Func f = k.reduce, turned = k.staged;
+  auto total = out.update();
+  if (type.dims[1] < width) { // fewer inputs than lanes: no whole vector
+    f.compute_at(out, dim(0));
+    on_stack(f);
+    turned.compute_root();
+    on_stack(turned);
+    return;
+  }
+  total.split(dim(1), block, in_block, width * tile.columns, TailStrategy::GuardWithIf)
+      .split(in_block, vector, in_block, width, TailStrategy::GuardWithIf)
+      .split(dim(0), dim(0), unit, tile.rows)
+      .reorder(in_block, vector, unit, dim(0), block)
+      .vectorize(in_block)
+      .unroll(vector)
+      .unroll(unit);
+  turned.compute_at(out, block);
+  turn(turned, Var("inside"), lane());
+  on_stack(turned);
+  f.compute_at(out, dim(0));
+  on_stack(f);
+  f.split(dim(1), vector, in_block, width, TailStrategy::RoundUp).vectorize(in_block).unroll(vector).unroll(dim(0));
+  f.update().split(dim(1), vector, in_block, width, TailStrategy::RoundUp).reorder(in_block, vector, dim(0), k.domain.x).vectorize(in_block).unroll(vector).unroll(dim(0));
+}
+
+// All units, in whole vectors, for all images of the chunk, in tiles of images by vectors; then a vector of units at a time
+// is turned, and what follows is done with the images in the vector.
+void products(KernelContext &k, Func out, const Type &type, const MachineTarget &m) {
+  const int width = k.lanes;
+  const int64_t units = type.dims[0], count = (units + width - 1) / width;
+  constexpr double kNear = 0.5; // cycles that a vector of weights takes longer to come from the second-level cache
+  Tiles tiles;
+  for (int r = 1; r <= width; r *= 2)
+    for (int v = 1; v <= count && r * v <= m.accumulators(); v++)
+      if (count % v == 0)
+        tiles.offer(r, v, cycles(r * v, r + v, useful(units, width), m) + kNear / (r * useful(units, width)));
+  const Tile tile = tiles.choose(k);
+  Var block("block"), in_block("in_block"), vector("vector"), unit("unit"), images("images"), image("image");
+  Func sums = k.reduce, whole = k.rows, turned = k.staged;
+  const Var u = sums.args()[0];
+  out.split(dim(0), vector, unit, width, TailStrategy::GuardWithIf).reorder(lane(), unit, vector).vectorize(lane());
+  turned.compute_at(out, vector).bound_extent(lane(), width).bound_extent(u, width);
+  turn(turned, lane(), u);
+  on_stack(turned);
+  auto unrolled = [&](auto stage, Var of_image) { stage.split(u, vector, unit, width).reorder(unit, vector, of_image).vectorize(unit).unroll(vector).unroll(of_image); };
+  whole.compute_root().store_in(MemoryType::Heap).bound(u, 0, int(count * width));
+  whole.split(lane(), images, image, tile.rows).split(u, block, u, tile.columns * width);
+  whole.split(u, vector, unit, width).reorder(unit, vector, image, images, block).vectorize(unit).unroll(vector).unroll(image);
+  sums.compute_at(whole, images);
+  on_stack(sums);
+  unrolled(Stage(sums), lane());
+  auto update = sums.update();
+  update.split(u, vector, unit, width).reorder(unit, vector, lane(), k.domain.x).vectorize(unit).unroll(vector).unroll(lane());
+}
+} // namespace
+
+void schedule_dense(KernelContext &k, Func out, const Type &type, const MachineTarget &m) {
+  if (k.form == KernelContext::Form::Products)
+    products(k, out, type, m);
+  else
+    outer(k, out, type, m);
+}
+
+void schedule_packed(KernelContext &k, Func out, const MachineTarget &m) {
+  const int width = m.vector_bytes / k.real.bytes();
+  Func turned = k.staged;
+  const Var u = turned.args()[0], i = turned.args()[1], units("units"), unit("unit"), block("block"), place("place");
+  out.split(dim(0), units, unit, width)
+      .split(dim(1), block, place, width, TailStrategy::ShiftInwards)
+      .reorder(unit, place, block, units)
+      .vectorize(unit);
+  turned.compute_at(out, block).bound_extent(u, width).bound_extent(i, width);
+  turn(turned, u, i);
+  on_stack(turned);
+}
+
+} // namespace cnnc

@@ -1,0 +1,15 @@
+// What a dense layer's kernels may hold in a vector.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "decisions.h"
+
+namespace cnnc {
+
+// The images of the chunk, or, where there are enough, units of the result, each a sum of `reduced` products; costs in
+// cycles.
+std::vector<Candidate> dense_vectors(int64_t units, int64_t reduced, int64_t lanes);
+
+} // namespace cnnc
