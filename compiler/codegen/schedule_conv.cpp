@@ -41,7 +41,7 @@ Loops choose_loops(KernelContext &k, int64_t channels, int64_t columns, int64_t 
         const bool near = inside && image * double(reduced * m.vector_bytes) <= 0.75 * double(m.l1_bytes);
         // With the channels inside, neighbouring results of a row are stored at long intervals.
         const double stored = inside ? kStoredApart * double(r * c * area) / double(reduced) : 0;
-        const double cycles = std::max({products, image + weights / 2, 4.0 * reach}) + image * (near ? 0.1 : 0.6) + weights * (inside ? 0.1 : 0.05) + stored;
+        const double cycles = std::max({products / 2, (image + weights) / m.loads, 4.0 * reach}) + image * (near ? 0.1 : 0.6) + weights * (inside ? 0.1 : 0.05) + stored;
         const double cost = cycles / (products * useful(channels, r) * useful(columns, c));
         tiles[inside].offer(r, c, cost);
         least[inside] = std::min(least[inside], cost);
@@ -135,7 +135,7 @@ void channel_sums(KernelContext &k, Func out, const Type &type, const MachineTar
             continue;
           const double products = r * v * s, broadcast = inputs ? r : r * s, loads = inputs ? v * s : v;
           // Vectors come from the second-level cache, once for all taps.
-          const double cost = (std::max({products, loads + broadcast / 2, 6.0}) + 0.6 * v) / products;
+          const double cost = (std::max({products / 2, (loads + broadcast) / m.loads, 6.0}) + 0.6 * v) / products;
           tiles[pass].offer(r, v, cost);
           if (cost < best - 1e-9)
             best = cost, taps = s;

@@ -117,7 +117,7 @@ void data(KernelContext &k, Func out, const Type &type, const std::vector<const 
 
 void weight(KernelContext &k, Func out, const Type &type, const MachineTarget &m) {
   // Tiles that divide: what is added twice would be wrong. Both factors are vectors, which need registers as well.
-  Tile tile = choose_tile(k, type.dims[1], type.dims[2], true, 0, std::min(16, m.accumulators()), m, [](int64_t) { return int64_t(0); });
+  Tile tile = choose_tile(k, type.dims[1], type.dims[2], true, 3, std::min(16, m.accumulators()), m, [](int64_t) { return int64_t(0); });
   Var channel("channel"), input("input");
   auto total = out.update();
   total.vectorize(lane()).split(dim(1), dim(1), channel, tile.rows).split(dim(2), dim(2), input, tile.columns);
