@@ -18,6 +18,7 @@ public:
   Halide::Type real;
   int lanes;
   int64_t cache_bytes = 512 << 10; // of the second level, of a core
+  int vector = 1;                  // elements of a register
   bool single = false;             // one image: one lane, and vectors along a dimension that the layout chooses
   // Runtime scalars of every kernel: examples in this chunk, factor of the loss's gradient, number of the update.
   Halide::Param<int32_t> valid{"valid"}, step{"step"};
@@ -53,7 +54,8 @@ public:
   std::map<std::string, Halide::Func> stages; // by name, of the Winograd forms
   Halide::RDom domain, outer_domain;
   Halide::RDom blocks;             // ChannelSums: of columns and of rows
-  Halide::Expr added;              // ChannelSums: what is added to the output for each block
+  Halide::Expr added;              // ChannelSums: what is added to the output for each block; Packed: an element of it, ...
+  std::vector<Halide::Expr> place; // ... and its place
   bool accumulates = false;        // adds to what the output holds
   std::vector<Halide::Func> roots; // small stages computed before the rest
   Halide::Func copied;             // Copy: the whole source, ...

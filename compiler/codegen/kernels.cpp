@@ -231,6 +231,7 @@ KernelCall KernelSet::group(const Graph &whole, const GraphPlan &plan, const std
   const std::string key = fmt::format("{}.{:016x}", what, fnv1a(text));
   KernelContext k(g, real_, lanes, decisions_, key);
   k.cache_bytes = target_.l2_bytes;
+  k.vector = target_.vector_bytes / real_.bytes();
   k.single = plan.single;
   std::vector<Halide::Argument> arguments;
   for (size_t i = 0; i < reads.size(); i++) {
@@ -263,6 +264,9 @@ KernelCall KernelSet::group(const Graph &whole, const GraphPlan &plan, const std
   auto v = k.vars(last.type);
   if (k.form == KernelContext::Form::Copy) {
     define_copy(k, out, last, g[source_of(last.inputs[0])], source_of(last.inputs[0]) == last.inputs[0]);
+  } else if (k.form == KernelContext::Form::Packed) {
+    out(v) = undef(real_);
+    out(k.place) = k.added;
   } else if (k.accumulates) {
     out(v) = undef(real_);
     const auto plain = k.stages.find("plain");

@@ -152,7 +152,7 @@ void schedule(KernelContext &k, Func out, const Type &type, const std::vector<co
   case Form::Rows:
   case Form::ChannelSums: schedule_conv(k, out, type, nodes, m); break;
   case Form::PerLane: per_lane(k, out, type, m); break;
-  case Form::Packed: schedule_packed(k, out, m); break;
+  case Form::Packed: schedule_packed(k, out); break;
   case Form::Products:
   case Form::Outer: schedule_dense(k, out, type, m); break;
   case Form::TurnedWeight: turned_weight(k, out, type); break;

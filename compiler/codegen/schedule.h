@@ -64,7 +64,7 @@ void schedule_conv(KernelContext &context, Halide::Func out, const Type &type, c
 void schedule_dense(KernelContext &context, Halide::Func out, const Type &type, const MachineTarget &target);
 
 // A weight's copy with its units in the vector, by blocks that are exchanged between registers.
-void schedule_packed(KernelContext &context, Halide::Func out, const MachineTarget &target);
+void schedule_packed(KernelContext &context, Halide::Func out);
 
 // schedule_fast.cpp: the forms of the fast convolution.
 void schedule_fast(KernelContext &context, Halide::Func out, const Type &type, const std::vector<const Node *> &nodes,

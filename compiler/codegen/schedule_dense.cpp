@@ -43,14 +43,14 @@ void outer(KernelContext &k, Func out, const Type &type, const MachineTarget &m)
   f.update().split(dim(1), vector, in_block, width, TailStrategy::RoundUp).reorder(in_block, vector, dim(0), k.domain.x).vectorize(in_block).unroll(vector).unroll(dim(0));
 }
 
-// All units, in whole vectors, for all images of the chunk, in tiles of images by vectors; then a vector of units at a time
-// is turned, and what follows is done with the images in the vector.
+// All units, in whole vectors, for all images of the chunk, in tiles of images by vectors; then they are turned, and what
+// follows is done with the images in the vector.
 void products(KernelContext &k, Func out, const Type &type, const MachineTarget &m) {
   const int width = k.lanes;
   const int64_t units = type.dims[0], count = (units + width - 1) / width;
   constexpr double kNear = 0.5; // cycles that a vector of weights takes longer to come from the second-level cache
   Tiles tiles;
-  for (int r = 1; r <= width; r *= 2)
+  for (int r = 1; r <= std::min(4, width); r *= 2) // loops of two or three images are unrolled by LLVM
     for (int v = 1; v <= count && r * v <= m.accumulators(); v++)
       if (count % v == 0)
         tiles.offer(r, v, cycles(r * v, r + v, useful(units, width), m) + kNear / (r * useful(units, width)));
@@ -58,15 +58,15 @@ void products(KernelContext &k, Func out, const Type &type, const MachineTarget 
   Var block("block"), in_block("in_block"), vector("vector"), unit("unit"), images("images"), image("image");
   Func sums = k.reduce, whole = k.rows, turned = k.staged;
   const Var u = sums.args()[0];
-  out.split(dim(0), vector, unit, width, TailStrategy::GuardWithIf).reorder(lane(), unit, vector).vectorize(lane());
-  turned.compute_at(out, vector).bound_extent(lane(), width).bound_extent(u, width);
-  turn(turned, lane(), u);
-  on_stack(turned);
+  out.reorder(lane(), dim(0)).vectorize(lane());
+  turned.compute_root().store_in(MemoryType::Heap).bound(lane(), 0, width).bound(u, 0, int(count * width));
+  turned.split(u, vector, unit, width);
+  turn(turned, lane(), unit);
   auto unrolled = [&](auto stage, Var of_image) { stage.split(u, vector, unit, width).reorder(unit, vector, of_image).vectorize(unit).unroll(vector).unroll(of_image); };
   whole.compute_root().store_in(MemoryType::Heap).bound(u, 0, int(count * width));
   whole.split(lane(), images, image, tile.rows).split(u, block, u, tile.columns * width);
-  whole.split(u, vector, unit, width).reorder(unit, vector, image, images, block).vectorize(unit).unroll(vector).unroll(image);
-  sums.compute_at(whole, images);
+  whole.split(u, vector, unit, width).reorder(unit, vector, image, block, images).vectorize(unit).unroll(vector).unroll(image);
+  sums.compute_at(whole, block);
   on_stack(sums);
   unrolled(Stage(sums), lane());
   auto update = sums.update();
@@ -81,15 +81,11 @@ void schedule_dense(KernelContext &k, Func out, const Type &type, const MachineT
     outer(k, out, type, m);
 }
 
-void schedule_packed(KernelContext &k, Func out, const MachineTarget &m) {
-  const int width = m.vector_bytes / k.real.bytes();
+void schedule_packed(KernelContext &k, Func out) {
   Func turned = k.staged;
-  const Var u = turned.args()[0], i = turned.args()[1], units("units"), unit("unit"), block("block"), place("place");
-  out.split(dim(0), units, unit, width)
-      .split(dim(1), block, place, width, TailStrategy::ShiftInwards)
-      .reorder(unit, place, block, units)
-      .vectorize(unit);
-  turned.compute_at(out, block).bound_extent(u, width).bound_extent(i, width);
+  const Var u = turned.args()[0], i = turned.args()[1], units("units"), unit("unit");
+  out.update().split(dim(0), units, unit, k.vector).reorder(unit, k.domain[0], k.domain[1], units).vectorize(unit);
+  turned.compute_at(out, k.domain[1]).bound_extent(u, k.vector).bound_extent(i, k.vector);
   turn(turned, u, i);
   on_stack(turned);
 }

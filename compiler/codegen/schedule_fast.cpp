@@ -73,15 +73,9 @@ void forward(KernelContext &k, Func out, const Type &type, const std::vector<con
   Tile tile = choose_tile(k, type.dims[0], tile_count, false, 1, m.accumulators(), m, [&](int64_t rows) {
     return m.vector_bytes * rows * tile_count * std::max(outputs * pooled, points);
   });
-  Var channel("channel"), tb("tb"), ti("ti"), t("t"), j("j"), i("i"), column("column");
+  Var channel("channel"), tb("tb"), ti("ti"), t("t"), j("j"), i("i");
   out.vectorize(lane()).split(dim(0), dim(0), channel, tile.rows);
-  if (type.dims[2] <= 16) {
-    out.reorder(lane(), dim(2), channel, dim(1), dim(0)).unroll(dim(2));
-  } else if (type.dims[2] % outputs == 0) {
-    out.split(dim(2), dim(2), column, int(outputs)).reorder(lane(), column, dim(2), channel, dim(1), dim(0)).unroll(column);
-  } else {
-    out.reorder(lane(), dim(2), channel, dim(1), dim(0));
-  }
+  out.reorder(lane(), dim(2), channel, dim(1), dim(0)); // columns of the rows below stand side by side
   Func rows = k.rows, products = k.staged;
   rows.compute_at(out, dim(1)).split(t, tb, ti, tile.columns).reorder(lane(), j, ti, dim(0), tb, dim(1)).vectorize(lane()).unroll(j);
   on_stack(rows);

@@ -271,7 +271,7 @@ void schedule_single(KernelContext &k, Func out, const Node &last, const std::ve
   using Form = KernelContext::Form;
   Single s{k, out, last, nodes, m};
   if (k.form == Form::Packed)
-    schedule_packed(k, out, m);
+    schedule_packed(k, out);
   else if (k.form == Form::Copy)
     copying(s);
   else if (k.form == Form::Contraction && s.whole() && s.rank() == 3)

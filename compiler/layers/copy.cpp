@@ -8,15 +8,19 @@
 namespace cnnc {
 
 namespace {
-// A weight of units by inputs with the units in the vector; zeros stand behind the last.
+// A weight of units by inputs with the units in the vector; zeros stand behind the last. Blocks of inputs overlap where
+// they are not whole.
 void define_packed(KernelContext &k, const Node &n) {
   using namespace Halide;
+  const int units = int(n.type.dims[0]), inputs = int(n.type.dims[1]);
   auto v = k.vars(n.type); // input, unit
-  const int units = int(n.type.dims[0]);
   Var unit("unit"), input("input");
   Func turned("turned"), packed("packed");
   turned(unit, input) = k.in(n, 0)(input, min(unit, units - 1));
-  packed(v) = select(v[1] < units, turned(v[1], v[0]), k.constant(0));
+  packed(v) = turned(v[1], v[0]);
+  k.domain = RDom(0, k.vector, 0, (inputs + k.vector - 1) / k.vector, "inputs");
+  k.place = {min(k.domain[1] * k.vector, inputs - k.vector) + k.domain[0], v[1]};
+  k.added = select(v[1] < units, turned(v[1], k.place[0]), k.constant(0));
   k.form = KernelContext::Form::Packed;
   k.staged = turned;
   k.result(n, packed);
@@ -45,7 +49,7 @@ void register_copy(Registry &r) {
   p.traits = kAlone | kPrepare | kShapeless;
   p.define = [f](KernelContext &k, const Node &n) {
     const Layout layout = layout_of(n);
-    if (n.type.dims.size() == 2 && layout.innermost() == 0 && n.type.dims[1] >= 16) {
+    if (n.type.dims.size() == 2 && layout.innermost() == 0 && n.type.dims[1] >= k.vector) {
       define_packed(k, n);
       return;
     }
