@@ -30,7 +30,7 @@ MachineTarget machine_target(const std::string &asked) {
   MachineTarget m;
   m.name = asked == "host" ? host_name() : asked;
   m.triple = "x86_64-unknown-linux-gnu";
-  std::vector<T::Feature> features = {T::NoRuntime, T::NoAsserts, T::NoBoundsQuery};
+  std::vector<T::Feature> features = {T::NoRuntime, T::NoAsserts, T::NoBoundsQuery, T::DisableLLVMLoopOpt};
   T::Arch arch = T::X86;
   if (m.name == "x86-64-linux") {
     m.cpu = "x86-64";
