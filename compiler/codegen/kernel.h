@@ -47,7 +47,7 @@ public:
   Form form = Form::Elementwise;
   Halide::Func reduce;                        // the reduction of Contraction, Rows, ChannelSums, PerLane, Products, Outer, LaneSum, FastFinish
   Halide::Func staged;                        // ChannelSums: an input with its lanes behind its channels; Packed, Products, Outer, LaneSum, FastFinish: turned; FastForward, FastData: all points of a row
-  Halide::Func rows;                          // FastForward, FastData: whole rows of the result; FastFinish: of the kernel; Rows: rows of the image with their border; ChannelSums: the image with its border, where dy stands in the vector; Products: all units of a block, before they are turned
+  Halide::Func rows;                          // FastForward, FastData: whole rows of the result; FastFinish: of the kernel; Rows: rows of the image with their border; ChannelSums: the image with its border, where dy stands in the vector; Products: before they are turned
   int keep = 1;                               // Rows: how many of them are needed at a time
   bool as_stored = false;                     // Rows: they are those of the input
   int phases = 1;                             // Rows: columns that are equal modulo this are computed together

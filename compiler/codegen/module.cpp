@@ -402,21 +402,22 @@ std::unique_ptr<llvm::Module> read_bitcode(std::string_view bytes, llvm::LLVMCon
   return std::move(*parsed);
 }
 
-// A vector 1 / x of float32, which activations alone contain: of an x that is neither infinite nor below 2^-126.
-bool is_reciprocal(const llvm::Instruction &i) {
+// A sigmoid's division of float32: 1 / (1 + p * 2^n), which is neither infinite nor below 2^-126 (codegen/math.cpp).
+bool is_sigmoid(const llvm::Instruction &i) {
   using namespace llvm::PatternMatch;
-  return i.getType()->isVectorTy() && i.getType()->getScalarType()->isFloatTy() && match(&i, m_FDiv(m_FPOne(), m_Value()));
+  return i.getType()->isVectorTy() && i.getType()->getScalarType()->isFloatTy() &&
+         match(&i, m_FDiv(m_FPOne(), m_c_FAdd(m_FMul(m_Value(), m_Value()), m_FPOne())));
 }
 
 // The freedoms taken with floating point: products and sums of kernels may fuse, and where there is an estimate of
-// 1 / x to 14 bits, it and one step of Newton's method (28 bits) take the place of a division, which keeps one of the
-// multipliers busy for four times as long.
+// 1 / x to 14 bits, it and one step of Newton's method (28 bits) take the place of a sigmoid's division, which keeps one
+// of the multipliers busy for four times as long.
 void settle_floats(llvm::Instruction &i, bool is_kernel, const MachineTarget &target) {
   if (!llvm::isa<llvm::FPMathOperator>(i))
     return;
   llvm::FastMathFlags flags;
   flags.setAllowContract(is_kernel);
-  if (is_kernel && target.estimates_reciprocal && is_reciprocal(i)) {
+  if (is_kernel && target.estimates_reciprocal && is_sigmoid(i)) {
     flags.setAllowReciprocal();
     flags.setNoInfs();
   }

@@ -50,25 +50,24 @@ void products(KernelContext &k, Func out, const Type &type, const MachineTarget 
   const int64_t units = type.dims[0], count = (units + width - 1) / width;
   constexpr double kNear = 0.5; // cycles that a vector of weights takes longer to come from the second-level cache
   Tiles tiles;
-  for (int r = 1; r <= std::min(4, width); r *= 2) // loops of two or three images are unrolled by LLVM
+  for (int r = 1; r <= width; r *= 2)
     for (int v = 1; v <= count && r * v <= m.accumulators(); v++)
       if (count % v == 0)
         tiles.offer(r, v, cycles(r * v, r + v, useful(units, width), m) + kNear / (r * useful(units, width)));
   const Tile tile = tiles.choose(k);
-  Var block("block"), in_block("in_block"), vector("vector"), unit("unit"), images("images"), image("image");
+  Var block("block"), vector("vector"), unit("unit"), images("images"), image("image");
   Func sums = k.reduce, whole = k.rows, turned = k.staged;
   const Var u = sums.args()[0];
   out.reorder(lane(), dim(0)).vectorize(lane());
   turned.compute_root().store_in(MemoryType::Heap).bound(lane(), 0, width).bound(u, 0, int(count * width));
   turned.split(u, vector, unit, width);
   turn(turned, lane(), unit);
-  auto unrolled = [&](auto stage, Var of_image) { stage.split(u, vector, unit, width).reorder(unit, vector, of_image).vectorize(unit).unroll(vector).unroll(of_image); };
   whole.compute_root().store_in(MemoryType::Heap).bound(u, 0, int(count * width));
   whole.split(lane(), images, image, tile.rows).split(u, block, u, tile.columns * width);
   whole.split(u, vector, unit, width).reorder(unit, vector, image, block, images).vectorize(unit).unroll(vector).unroll(image);
   sums.compute_at(whole, block);
   on_stack(sums);
-  unrolled(Stage(sums), lane());
+  sums.split(u, vector, unit, width).reorder(unit, vector, lane()).vectorize(unit).unroll(vector).unroll(lane());
   auto update = sums.update();
   update.split(u, vector, unit, width).reorder(unit, vector, lane(), k.domain.x).vectorize(unit).unroll(vector).unroll(lane());
 }

@@ -46,7 +46,7 @@ MachineTarget machine_target(const std::string &asked) {
     m.vector_bytes = 64;
     m.registers = 32;
     m.l2_bytes = 1 << 20;
-    m.loads = 1; // what processors with two multipliers of this width reach (measured on Ice Lake), and those with one need
+    m.loads = 1; // measured on Ice Lake, which has two multipliers; with one, as on Zen 4, more would be of no use
     m.estimates_reciprocal = true;
     m.cpu_needs = 2;
   } else if (m.name == "arm-64-linux") {
