@@ -374,3 +374,35 @@ TEST_CASE("what the model of costs does not choose computes the same: fusion, lo
     CHECK(tried.count(kind) == 1);
   }
 }
+
+TEST_CASE("memory holds tensors of whole lines first, saved bytes hold all in the order of the table") {
+  const cnnc_model *model = load(build_sample("model lines\ninput x: f32[2, 9, 7]\nconv(3, kernel=3)\nsigmoid\nflatten\ndense(16)\nrelu\ndense(5)\n"
+                                              "loss softmax_cross_entropy\noptimizer adam(lr=0.01)\nbatch 8\n"),
+                                 false);
+  const Data data = random_examples(*model, 8);
+  Running first(model, 1), second(model, 1, 4);
+  cnnc_metrics metrics;
+  auto step = [&](Running &r) { REQUIRE(model->train_step(r.net, data.images.data(), CNNC_F32, data.labels.data(), 8, &metrics) == CNNC_OK); };
+  step(first);
+  std::vector<char> saved(model->save_size(first.net));
+  REQUIRE(model->save(first.net, saved.data(), saved.size()) == CNNC_OK);
+  const std::vector<double> values = first.parameters();
+  const char *at = saved.data() + 48;
+  bool in_order = true;
+  for (uint32_t k = 0; k < model->parameter_tensors; k++) {
+    const cnnc_parameter &p = model->parameters[k];
+    in_order = in_order && (k == 0 || p.offset > model->parameters[k - 1].offset);
+    CHECK((p.size % 16 != 0 || p.offset % 16 == 0));
+    for (uint64_t i = 0; i < p.size; i++, at += sizeof(float)) {
+      float value;
+      std::memcpy(&value, at, sizeof value);
+      REQUIRE(double(value) == values[size_t(p.offset + i)]);
+    }
+  }
+  CHECK(!in_order); // or this test tests nothing
+  // The optimizer's values go there and back as well.
+  REQUIRE(model->load(second.net, saved.data(), saved.size()) == CNNC_OK);
+  step(first);
+  step(second);
+  CHECK(first.parameters() == second.parameters());
+}
