@@ -59,7 +59,8 @@ void rows(KernelContext &k, Func out, const Type &type, const std::vector<const 
     if (has_trait(*n, kWindow))
       area *= n->list("kernel")[0] * n->list("kernel")[1];
   const Node &conv = *nodes.front();
-  const int64_t columns = (type.dims[2] + k.phases - 1) / k.phases;
+  const int64_t left = k.phases > 1 ? conv.list("padding")[2] : 0;
+  const int64_t columns = (left + type.dims[2] - 1) / k.phases - left / k.phases + 1; // of a phase
   const int reach = int(*Internal::as_const_int(k.domain[0].extent()));
   const int64_t inputs = *Internal::as_const_int(k.domain[1].extent());
   const int step = k.phases == 1 && conv.op == "conv" && reach > 1 ? int(conv.list("stride")[1]) : 1;
