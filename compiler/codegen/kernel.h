@@ -77,6 +77,7 @@ public:
   Halide::Expr constant(double v) const { return Halide::Internal::make_const(real, v); }
 
   std::map<ValueId, Halide::Func> values;
+  std::map<ValueId, Halide::Internal::Parameter> stored; // of the values that the kernel reads as they are stored
 
 private:
   Decisions &decisions_;

@@ -243,7 +243,9 @@ KernelCall KernelSet::group(const Graph &whole, const GraphPlan &plan, const std
     ImageParam p(element, int(e.extents.size()), fmt::format("in{}", i));
     fix_shape(p, e, t.kind == Kind::Label ? element.bytes() : alignment_of(plan.of(reads[i])->place, real_));
     k.values[reads[i]] = p;
+    k.stored[reads[i]] = p.parameter();
     if (source_of(reads[i]) != reads[i]) {
+      k.stored.erase(reads[i]);
       k.values[reads[i]] = view_of(p, source.type, k.vars(t), t);
       k.seen_through[reads[i]] = source.type.dims;
     }

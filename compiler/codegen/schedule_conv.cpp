@@ -9,6 +9,8 @@ namespace cnnc {
 using namespace Halide;
 
 namespace {
+constexpr int kShortPiece = 12, kLinesAhead = 72; // of a row of the image that is copied
+
 int64_t rounded_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 
 // The rows of the image that are kept are dense: their channels would otherwise stand at places that share a cache's
@@ -100,6 +102,10 @@ void rows(KernelContext &k, Func out, const Type &type, const std::vector<const 
     auto v = k.rows.args(); // lane, column, row, channel
     k.rows.store_at(store).compute_at(out, dim(1)).store_in(MemoryType::Heap).vectorize(v[0]);
     k.rows.reorder_storage(v[0], v[1], v[3], v[2]).reorder(v[0], v[1], v[3], v[2]);
+    // Short pieces far apart: the machine's own prefetching does not see them come. A line for each column.
+    const int lines = wide * step;
+    if (const auto image = k.stored.find(conv.inputs[0]); lines <= kShortPiece && image != k.stored.end())
+      k.rows.prefetch(image->second, v[1], v[3], kLinesAhead / lines);
   }
   auto update = f.update();
   std::vector<VarOrRVar> inner = {lane(), dim(2), dim(1), dim(0)};

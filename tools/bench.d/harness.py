@@ -149,18 +149,33 @@ def percent(value):
 
 
 def table(head, rows):
-    say()
-    say("| " + " | ".join(head) + " |")
-    say("|---" * len(head) + "|")
+    table_head(head)
     for row in rows:
         say("| " + " | ".join(row) + " |")
     say()
 
 
+def table_head(head):
+    say()
+    say("| " + " | ".join(head) + " |")
+    say("|---" * len(head) + "|")
+
+
+def show_head(unit):
+    table_head(["work", "batch", "threads", "", unit, "spread", "share of peak", "cnnc is faster by"])
+
+
+def show_rows(rows):
+    """Lines of a table that are known already."""
+    for r in rows:
+        say("| " + " | ".join([r["work"], str(r["batch"]), str(r["threads"]), r["who"], f"{r['rate']:,.0f}", percent(r["spread"]),
+                               percent(r["share_of_peak"]), f"{r['cnnc_ratio']:.2f}×" if "cnnc_ratio" in r else ""]) + " |")
+
+
 def show(rows):
-    head = ["work", "batch", "threads", "", rows[0]["unit"], "spread", "share of peak", "cnnc is faster by"]
-    table(head, [[r["work"], str(r["batch"]), str(r["threads"]), r["who"], f"{r['rate']:,.0f}", percent(r["spread"]),
-                  percent(r["share_of_peak"]), f"{r['cnnc_ratio']:.2f}×" if "cnnc_ratio" in r else ""] for r in rows])
+    show_head(rows[0]["unit"])
+    show_rows(rows)
+    say()
 
 
 def progress(text):

@@ -9,7 +9,7 @@ import re
 
 import harness
 import peers
-from harness import BENCH, BUILD, CNNC, ROOT, Fault, Workers, command, percent, progress, read_floats, rows_of, say, show, table, take_turns
+from harness import BENCH, BUILD, CNNC, ROOT, Fault, Workers, command, percent, progress, read_floats, rows_of, say, show, show_head, show_rows, table, take_turns
 
 DATA = pathlib.Path("/usr/share/datasets/fashion-mnist")
 EXAMPLES = 10240  # 32 MB of floats: a step's images are not in the caches that are near
@@ -165,7 +165,7 @@ def training():
     for batch in [256] if harness.options.quick else [256, 32, 57, 64, 1024]:
         for optimizer, (ours, theirs) in list(OPTIMIZERS.items())[:1 if harness.options.quick else None]:
             library = Library("lenet", batch, ours)
-            for threads in counts():
+            for threads in counts() if batch == 256 else [2]:
                 progress(f"training: {optimizer}, batch {batch}, {threads} threads")
                 with Workers() as workers:
                     all_workers = [library.worker(workers, "train", threads), library.torch(workers, threads, theirs)]
@@ -187,9 +187,13 @@ def training():
                     for seconds_of in contestants.values():
                         seconds_of(1)
                     samples, peak = take_turns(contestants, threads)
-                rows += rows_of("training", f"LeNet, {optimizer}", threads, batch, samples, peak, flop)
-    progress("")
-    show(rows)
+                made = rows_of("training", f"LeNet, {optimizer}", threads, batch, samples, peak, flop)
+                progress("")
+                if not rows:
+                    show_head(made[0]["unit"])
+                show_rows(made)
+                rows += made
+    say()
     if note:
         say(note)
     for threads in [] if harness.options.quick else [1, 2]:
