@@ -23,8 +23,8 @@ constexpr int64_t kLeastWork = 100000;
 constexpr double kStored = 5, kUsed = 2.5;
 constexpr int64_t kMostPhases = 64; // of a stride: with more, a phase has few of the kernel's elements
 constexpr double kLeastGain = 1.25; // a smaller one is lost where additions take the place of products (two multipliers a core)
-constexpr int64_t kMostTile = 6;  // outputs along an axis
-constexpr int64_t kMostRow = 250; // vectors, of 64 bytes at most: 16 KB of stack
+constexpr int64_t kMostTile = 6;    // outputs along an axis
+constexpr int64_t kMostRow = 250;   // vectors, of 64 bytes at most: 16 KB of stack
 
 struct Shape {
   int64_t channels, rows, columns; // of the output
