@@ -91,18 +91,23 @@ std::vector<Routine> make_routines(KernelSet &kernels, const Compiled &c, const 
   Routine pack_f32{"pack_f32", {kernels.pack(Halide::Float(32), Region::Images, place(image("input")), input)}};
   Routine pack_u8{"pack_u8", {kernels.pack(Halide::UInt(8), Region::Images, place(image("input")), input)}};
   Routine pack_target{"pack_target", {}}, infer{"infer", {}}, prepare{"prepare", {}}, loss{"loss", {}}, train{"train", {}}, finish{"finish_partial", {}};
-  Routine prepare_one{"prepare_one", {}}, infer_one{"infer_one", {}};
+  Routine prepare_infer{"prepare_infer", {}}, prepare_one{"prepare_one", {}}, infer_one{"infer_one", {}};
   Routine unpack{"unpack", {kernels.unpack(place(c.infer.output), c.infer[c.infer.output].type.size())}};
   if (ValueId t = image("target"); t != kNoValue)
     pack_target.calls.push_back(kernels.pack(Halide::Float(32), Region::Targets, place(t), c.infer[t].type.size()));
-  std::set<std::string> prepared;
+  std::set<std::string> prepared; // in inference and training alike
+  auto in_training = [&](const std::string &name) {
+    return std::any_of(c.train.nodes.begin(), c.train.nodes.end(), [&](const Node &n) { return n.name == name; });
+  };
   auto add = [&](const Graph &g, const GraphPlan &p, const std::vector<ValueId> &group, Routine &usual) {
     const Node &last = g[group.back()];
-    if (has_trait(last, kPrepare) && !prepared.insert((p.single ? "one image: " : "") + last.name).second)
-      return; // inference and training share it
-    Routine &r = has_trait(last, kPrepare) ? (p.single ? prepare_one : prepare) : has_trait(last, kMetric) && &g == &c.infer ? loss
-                                                                              : has_trait(last, kFinish)                     ? finish
-                                                                                                                             : usual;
+    if (has_trait(last, kPrepare) && !p.single && !prepared.insert(last.name).second)
+      return;
+    Routine &preparing = p.single ? prepare_one : in_training(last.name) ? prepare
+                                                                         : prepare_infer;
+    Routine &r = has_trait(last, kPrepare) ? preparing : has_trait(last, kMetric) && &g == &c.infer ? loss
+                                                     : has_trait(last, kFinish)                     ? finish
+                                                                                                    : usual;
     r.calls.push_back(kernels.group(g, p, group));
   };
   for (const auto &group : plan.infer.groups)
@@ -112,7 +117,7 @@ std::vector<Routine> make_routines(KernelSet &kernels, const Compiled &c, const 
   for (const auto &group : plan.single.groups)
     add(c.single, plan.single, group, infer_one);
   Routine convert_u8{"convert_u8", {kernels.convert(Halide::UInt(8), input)}};
-  std::vector<Routine> all = {prepare, pack_f32, pack_u8, pack_target, infer, unpack, loss, train, finish, prepare_one, convert_u8, infer_one};
+  std::vector<Routine> all = {prepare, prepare_infer, pack_f32, pack_u8, pack_target, infer, unpack, loss, train, finish, prepare_one, convert_u8, infer_one};
   if (info.f64)
     all.push_back({"convert_f32", {kernels.convert(Halide::Float(32), input)}});
   Routine reduce{"reduce", {}}, update{"update", {}};

@@ -12,14 +12,16 @@
 
 namespace cnnc {
 
+struct MachineTarget;
+
 class KernelContext {
 public:
   const Graph &graph;
   Halide::Type real;
   int lanes;
-  int64_t cache_bytes = 512 << 10; // of the second level, of a core
-  int vector = 1;                  // elements of a register
-  bool single = false;             // one image: one lane, and vectors along a dimension that the layout chooses
+  const MachineTarget &machine;
+  int vector = 1;      // elements of a register
+  bool single = false; // one image: one lane, and vectors along a dimension that the layout chooses
   // Runtime scalars of every kernel: examples in this chunk, factor of the loss's gradient, number of the update.
   Halide::Param<int32_t> valid{"valid"}, step{"step"};
   Halide::Expr scale;
@@ -40,14 +42,14 @@ public:
                     FastForward,
                     FastData,
                     FastWeight,
-                    FastFinish,
                     Winograd,
                     WinogradWeight,
                     WinogradPoints };
   Form form = Form::Elementwise;
-  Halide::Func reduce;                        // the reduction of Contraction, Rows, ChannelSums, PerLane, Products, Outer, LaneSum, FastFinish
-  Halide::Func staged;                        // ChannelSums: an input with its lanes behind its channels; Packed, Products, Outer, LaneSum, FastFinish: turned; FastForward, FastData: all points of a row
-  Halide::Func rows;                          // FastForward, FastData: whole rows of the result; FastFinish: of the kernel; Rows: rows of the image with their border; ChannelSums: the image with its border, where dy stands in the vector; Products: before they are turned
+  Halide::Func reduce;                        // the reduction of Contraction, Rows, ChannelSums, PerLane, Products, Outer, LaneSum, FastWeight
+  Halide::Func staged;                        // ChannelSums: an input with its lanes behind its channels; Packed, Products, Outer, LaneSum, FastWeight: turned; FastForward, FastData: all points of a row
+  Halide::Func rows;                          // FastForward, FastData: whole rows of the result; FastWeight: of the kernel; Rows: rows of the image with their border; ChannelSums: the image with its border, where dy stands in the vector; Products: before they are turned
+  std::vector<int> tile;                      // FastWeight: the register tile, by which its stages are indexed
   int keep = 1;                               // Rows: how many of them are needed at a time
   bool as_stored = false;                     // Rows: they are those of the input
   int phases = 1;                             // Rows: columns that are equal modulo this are computed together
@@ -67,7 +69,8 @@ public:
   // The dimensions of the stored value of which this input is a view in another shape; none: the input is stored so.
   std::map<ValueId, std::vector<int64_t>> seen_through;
 
-  KernelContext(const Graph &g, Halide::Type t, int l, Decisions &d, std::string k) : graph(g), real(t), lanes(l), decisions_(d), key_(std::move(k)) {}
+  KernelContext(const Graph &g, Halide::Type t, int l, const MachineTarget &m, Decisions &d, std::string k)
+      : graph(g), real(t), lanes(l), machine(m), decisions_(d), key_(std::move(k)) {}
   // The index of the candidate to take for what the schedule calls `what`.
   size_t choose(const std::string &what, std::vector<Candidate> candidates) { return decisions_.take(key_ + "." + what, std::move(candidates)); }
   Halide::Func in(const Node &n, int i) const { return values.at(n.inputs[i]); }

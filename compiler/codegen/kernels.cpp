@@ -25,6 +25,10 @@ void fix_shape(B &&buffer, const std::vector<int64_t> &extents, int alignment) {
   buffer.set_host_alignment(alignment);
 }
 
+// Bytes of the cache that cores share, in a large machine: of a kernel that moves as much, no result is left there when
+// the next one reads it.
+constexpr int64_t kSharedCache = 32 << 20;
+
 // A stored value's dimensions, the lane first; the innermost of a layout reaches to the end of its line.
 struct Shape {
   std::vector<int64_t> extents, strides;
@@ -229,8 +233,7 @@ KernelCall KernelSet::group(const Graph &whole, const GraphPlan &plan, const std
 
   // Of what is computed and not of where: the same kernel in another net has the same key.
   const std::string key = fmt::format("{}.{:016x}", what, fnv1a(text));
-  KernelContext k(g, real_, lanes, decisions_, key);
-  k.cache_bytes = target_.l2_bytes;
+  KernelContext k(g, real_, lanes, target_, decisions_, key);
   k.vector = target_.vector_bytes / real_.bytes();
   k.single = plan.single;
   std::vector<Halide::Argument> arguments;
@@ -286,6 +289,8 @@ KernelCall KernelSet::group(const Graph &whole, const GraphPlan &plan, const std
     schedule(k, out, last.type, list, target_);
   Kernel &made = add(what, text, Pipeline(out), arguments);
   made.key = key;
+  made.streams = out_storage->place.region == Region::Workspace && !k.accumulates && call.bytes >= kSharedCache &&
+                 bytes_of(root) > target_.l2_bytes;
   made.aligned_output = alignment_of(out_storage->place, real_) == 64;
   for (ValueId v : nodes)
     made.wide_steps = made.wide_steps || (plan.single && g[v].has("stride") && g[v].list("stride")[1] > 2);

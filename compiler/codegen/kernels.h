@@ -36,6 +36,7 @@ struct Kernel {
   bool in_place = false;      // several outputs that are inputs as well
   Scratch scratch = {};       // known after lowering
   bool wide_steps = false;    // vectors of every third element or further apart: Halide takes parts of them to be aligned
+  bool streams = false;       // what it writes is not read again before it has left the caches
   bool aligned_output = true; // to 64 bytes; what is read of it again is not more aligned than that
 };
 

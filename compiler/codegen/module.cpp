@@ -445,6 +445,31 @@ void settle_alignment(llvm::Instruction &i, const Kernel &kernel) {
     llvm::cast<llvm::StoreInst>(i).setAlignment(llvm::Align(4));
 }
 
+// The argument whose memory `address` is in, where it was loaded from a buffer of Halide's; else null.
+const llvm::Argument *buffer_of(const llvm::Value *address) {
+  const auto *host = llvm::dyn_cast<llvm::LoadInst>(llvm::getUnderlyingObject(address, 0));
+  return host ? llvm::dyn_cast<llvm::Argument>(llvm::getUnderlyingObject(host->getPointerOperand(), 0)) : nullptr;
+}
+
+// Whole lines that are written past the caches are not read first.
+void stream_output(llvm::Function &f, const Kernel &kernel) {
+  const llvm::Argument *output = f.getArg(unsigned(kernel.arguments.size()));
+  std::vector<llvm::StoreInst *> stores;
+  for (llvm::BasicBlock &block : f)
+    for (llvm::Instruction &i : block) {
+      const llvm::Value *address = llvm::getLoadStorePointerOperand(&i);
+      if (!address || buffer_of(address) != output)
+        continue;
+      auto *store = llvm::dyn_cast<llvm::StoreInst>(&i);
+      if (!store || store->getAlign() < llvm::Align(64))
+        return; // read again, or not by whole lines
+      stores.push_back(store);
+    }
+  llvm::LLVMContext &c = f.getContext();
+  for (llvm::StoreInst *store : stores)
+    store->setMetadata(llvm::LLVMContext::MD_nontemporal, llvm::MDNode::get(c, llvm::ConstantAsMetadata::get(llvm::ConstantInt::get(llvm::Type::getInt32Ty(c), 1))));
+}
+
 void settle_functions(llvm::Module &m, const LibraryParts &parts, const std::map<std::string, const Kernel *> &kernels) {
   for (llvm::Function &f : m) {
     if (f.isDeclaration())
@@ -475,6 +500,8 @@ void settle_functions(llvm::Module &m, const LibraryParts &parts, const std::map
         if (kernel != kernels.end())
           settle_alignment(i, *kernel->second);
       }
+    if (kernel != kernels.end() && kernel->second->streams && parts.target.vector_bytes == 64)
+      stream_output(f, *kernel->second);
   }
 }
 } // namespace

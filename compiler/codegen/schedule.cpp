@@ -161,8 +161,7 @@ void schedule(KernelContext &k, Func out, const Type &type, const std::vector<co
   case Form::Tiles:
   case Form::FastForward:
   case Form::FastData:
-  case Form::FastWeight:
-  case Form::FastFinish: schedule_fast(k, out, type, nodes, m); break;
+  case Form::FastWeight: schedule_fast(k, out, type, nodes, m); break;
   case Form::Winograd:
   case Form::WinogradWeight:
   case Form::WinogradPoints: schedule_winograd(k, out, type, nodes, m); break;

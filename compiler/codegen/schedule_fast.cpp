@@ -111,31 +111,23 @@ void data(KernelContext &k, Func out, const Type &type, const std::vector<const 
   sums(k.reduce, {t, dim(0)}, {k.domain[0], k.domain[1]});
 }
 
-void weight(KernelContext &k, Func out, const Type &type, const MachineTarget &m) {
-  // Tiles that divide: what is added twice would be wrong. Both factors are vectors, which need registers as well.
-  Tile tile = choose_tile(k, type.dims[1], type.dims[2], true, 3, std::min(16, m.accumulators()), m, [](int64_t) { return int64_t(0); });
-  Var channel("channel"), input("input");
+void weight(KernelContext &k, Func out) {
+  Var m("m"), r("r"), in_vector("in_vector"), channel("channel"), input("input"), s("s");
+  Func lane_sum = k.stages.at("lane_sum"), points_sum = k.stages.at("points_sum"), back = k.rows, turned = k.staged;
   auto total = out.update();
-  total.vectorize(lane()).split(dim(1), dim(1), channel, tile.rows).split(dim(2), dim(2), input, tile.columns);
-  total.reorder(lane(), input, channel, dim(3), dim(2), dim(1), dim(0)).unroll(input).unroll(channel);
-  k.reduce.compute_at(out, dim(3));
-  sums(k.reduce, {dim(2), dim(1)}, {k.domain[0], k.domain[1]});
-}
-
-// The lanes of each point are added first, with the kernel's rows and channels in the vector.
-void finish(KernelContext &k, Func out, const Type &type) {
-  Var i("i"), m("m"), in_block("in_block"), s("s");
-  Func back = k.rows, sums = k.reduce, turned = k.staged;
-  out.unroll(dim(3));
-  back.compute_at(out, dim(0)).split(m, m, in_block, k.lanes, TailStrategy::RoundUp).reorder(s, in_block, m).vectorize(in_block).unroll(s);
-  const int64_t bytes = (type.dims[1] * type.dims[2] + k.lanes) * type.dims[3] * k.real.bytes();
-  back.store_in(bytes <= kLargestOnStack ? MemoryType::Stack : MemoryType::Heap);
-  sums.compute_at(back, m).vectorize(m, k.lanes, TailStrategy::RoundUp);
-  sums.update().vectorize(m, k.lanes, TailStrategy::RoundUp).reorder(k.domain.x, m, i).unroll(k.domain.x);
-  on_stack(sums);
-  turned.compute_at(sums, i);
+  total.split(dim(0), dim(0), channel, k.tile[0]).split(dim(1), dim(1), input, k.tile[1]);
+  total.reorder(dim(3), input, channel, dim(2), dim(1), dim(0)).unroll(dim(3)).unroll(input);
+  back.compute_at(out, dim(2)).split(m, m, in_vector, k.lanes, TailStrategy::RoundUp).reorder(in_vector, s, m).vectorize(in_vector).unroll(s);
+  on_stack(back);
+  points_sum.compute_root().store_in(MemoryType::Heap).split(m, m, in_vector, k.lanes, TailStrategy::RoundUp).vectorize(in_vector);
+  lane_sum.compute_at(points_sum, m).vectorize(m, k.lanes, TailStrategy::RoundUp);
+  lane_sum.update().vectorize(m, k.lanes, TailStrategy::RoundUp).reorder(k.outer_domain.x, m).unroll(k.outer_domain.x);
+  on_stack(lane_sum);
+  turned.compute_at(points_sum, m);
   turn(turned, Var("inside"), lane());
   on_stack(turned);
+  k.reduce.compute_at(points_sum, r);
+  sums(k.reduce, {m}, {k.domain[0], k.domain[1]});
 }
 } // namespace
 
@@ -145,8 +137,7 @@ void schedule_fast(KernelContext &k, Func out, const Type &type, const std::vect
   case Form::Tiles: tiles(out); break;
   case Form::FastForward: forward(k, out, type, nodes, m); break;
   case Form::FastData: data(k, out, type, nodes, m); break;
-  case Form::FastWeight: weight(k, out, type, m); break;
-  default: finish(k, out, type); // FastFinish
+  default: weight(k, out); // FastWeight
   }
 }
 

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "codegen/kernel.h"
+#include "codegen/target.h"
 #include "layers/builder.h"
 #include "layers/registry.h"
 #include "passes/differentiate.h"
@@ -201,7 +202,7 @@ PositionBlock choose_block(KernelContext &k, const std::vector<int64_t> &dy, con
         continue;
       const double positions = double(rows) * columns;
       const double of_x = double((rows - 1) * step[0] + kernel[0]) * double((columns - 1) * step[1] + kernel[1]), area = inputs ? of_x : positions;
-      const bool fits = area * double(channels * k.lanes * k.real.bytes()) <= double(k.cache_bytes) / 2;
+      const bool fits = area * double(channels * k.lanes * k.real.bytes()) <= double(k.machine.l2_bytes) / 2;
       blocks.push_back({rows, columns});
       candidates.push_back({fmt::format("{}x{}", rows, columns), added / positions + turned * area / (positions * double(others * kernel[0] * kernel[1])) + (fits ? 0 : far)});
     }

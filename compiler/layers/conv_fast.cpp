@@ -9,7 +9,7 @@
 #include <Halide.h>
 #include <fmt/format.h>
 
-#include "codegen/kernel.h"
+#include "codegen/schedule.h"
 #include "layers/registry.h"
 #include "layers/transform.h"
 
@@ -167,48 +167,60 @@ void define_data_gradient(KernelContext &k, const Node &n) {
   k.result(n, dx);
 }
 
-// dU[i,k,c,r] = sum over p,t of D[i,k,p,t] V[i,c,p+r,t], a sum a lane
-void define_weight_sum(KernelContext &k, const Node &n) {
-  auto v = k.vars(n.type); // lane, r, c, k, i
-  const auto &dd = k.type(n, 0).dims;
-  RDom d(0, int(dd[3]), 0, int(dd[2]), "positions"); // t, p
-  Func sum("sum");
-  sum(v) = k.constant(0);
-  sum(v) += k.in(n, 0)(v[0], d.x, d.y, v[3], v[4]) * k.in(n, 1)(v[0], d.x, d.y + v[1], v[2], v[4]);
-  k.form = KernelContext::Form::FastWeight;
-  k.reduce = sum;
-  k.domain = d;
-  k.accumulates = true;
-  k.result(n, sum);
+// The register tile of a weight gradient: tiles that divide, since what is added twice would be wrong. No more sums than a
+// vector of 64 bytes holds: then the sums over their lanes are one.
+Tile weight_tile(KernelContext &k, int64_t rows, int64_t columns, int64_t positions) {
+  const int limit = std::min(16, k.machine.accumulators());
+  constexpr double kLoop = 3, kTurn = 4; // cycles: of a step beside the arithmetic; to sum over the lanes of an accumulator
+  Tiles tiles;
+  for (int64_t r = 1; r <= rows && r <= limit; r++)
+    for (int64_t c = 1; c <= columns && r * c <= limit; c++)
+      if (rows % r == 0 && columns % c == 0) {
+        const double whole = double((r * c + k.lanes - 1) / k.lanes * k.lanes);
+        tiles.offer(r, c, cycles(double(r * c), double(r + c), 1, k.machine) + (kLoop + kTurn * whole / double(positions)) / double(r * c));
+      }
+  return tiles.choose(k);
 }
 
-// dw[k,c,r,s] = sum over i of weight[i,s] (sum over the lanes of dU[i,k,c,r])
+// dw[k,c,r,s] = sum over i of weight[i,s] (sum over p,t and the lanes of D[i,k,p,t] V[i,c,p+r,t])
+// An element m of a register tile is channel m / columns of the result and m % columns of the input.
 void define_weight_gradient(KernelContext &k, const Node &n) {
   auto v = k.vars(n.type); // s, r, c, k
+  const auto &dd = k.type(n, 0).dims;
   const auto &kernel = n.list("kernel");
-  bool flip = n.flag("flip");
-  const int rows = int(kernel[0]), half = k.lanes / 2;
+  const bool flip = n.flag("flip");
+  const int half = k.lanes / 2;
+  const Tile tile = weight_tile(k, n.type.dims[0], n.type.dims[1], dd[2] * dd[3]);
+  RDom d(0, int(dd[3]), 0, int(dd[2]), "positions"); // t, p
   RDom lanes(0, half, "lanes");
-  Var i("i"), m("m"), s("s");
-  Func x = turned(k, int(n.type.dims[1]) * rows, {v[3], i}, [&](Expr lane, Expr at) {
-    return k.in(n, 0)(lane, at % rows, at / rows, v[3], i) + k.in(n, 0)(lane + half, at % rows, at / rows, v[3], i);
+  Var lane("lane"), m("m"), r("r"), inputs("inputs"), channels("channels"), i("i"), s("s");
+  Func sum("sum"), lane_sum("lane_sum"), points_sum("points_sum"), back("back"), dw("dw");
+  sum(lane, m, r, inputs, channels, i) = k.constant(0);
+  sum(lane, m, r, inputs, channels, i) += k.in(n, 0)(lane, d.x, d.y, channels * tile.rows + m / tile.columns, i) *
+                                          k.in(n, 1)(lane, d.x, d.y + r, inputs * tile.columns + m % tile.columns, i);
+  Func x = turned(k, tile.rows * tile.columns, {r, inputs, channels, i}, [&](Expr at, Expr of) {
+    return sum(at, of, r, inputs, channels, i) + sum(at + half, of, r, inputs, channels, i);
   });
-  Func sum("lane_sum"), back("back"), dw("dw");
-  sum(m, v[3], i) = k.constant(0);
-  sum(m, v[3], i) += x(m % k.lanes, lanes.x, m / k.lanes, v[3], i);
+  lane_sum(m, r, inputs, channels, i) = k.constant(0);
+  lane_sum(m, r, inputs, channels, i) += x(m % k.lanes, lanes.x, m / k.lanes, r, inputs, channels, i);
+  points_sum(m, r, inputs, channels, i) = lane_sum(m, r, inputs, channels, i);
   Exprs z;
   for (int j = 0; j < int(points(n)); j++)
-    z.push_back(sum(m, v[3], j));
+    z.push_back(points_sum(m, r, inputs, channels, j));
   Exprs w = from_points(k, transposed(matrices(n).weight), z);
   if (flip)
     std::reverse(w.begin(), w.end());
-  back(s, m, v[3]) = mux(s, w);
-  dw(v) = back(v[0], v[2] * rows + (flip ? rows - 1 - v[1] : Expr(v[1])), v[3]);
-  k.form = KernelContext::Form::FastFinish;
+  back(s, m, r, inputs, channels) = mux(s, w);
+  dw(v) = back(v[0], v[3] % tile.rows * tile.columns + v[2] % tile.columns, flip ? int(kernel[0]) - 1 - v[1] : Expr(v[1]), v[2] / tile.columns, v[3] / tile.rows);
+  k.form = KernelContext::Form::FastWeight;
   k.reduce = sum;
   k.staged = x;
   k.rows = back;
-  k.domain = lanes;
+  k.domain = d;
+  k.outer_domain = lanes;
+  k.stages = {{"lane_sum", lane_sum}, {"points_sum", points_sum}};
+  k.tile = {tile.rows, tile.columns};
+  k.accumulates = true;
   k.result(n, dw);
 }
 } // namespace
@@ -277,20 +289,10 @@ void register_conv_fast(Registry &r) {
   r.ops.back().no_window = true;
   // D, V
   add(
-      "fast_conv_weight_sum", kContraction | kAlone, 2, [](const Graph &g, const Node &n) {
-    const auto &d = g[n.inputs[0]].type.dims, &x = g[n.inputs.at(1)].type.dims;
-    expect(d.size() == 4 && x.size() == 4 && d[0] == x[0] && d[3] == x[3] && x[2] >= d[2], n, "transformed values that fit");
-    return Type{Kind::LaneSum, {d[0], d[1], x[1], x[2] - d[2] + 1}}; }, define_weight_sum, [direct](const Graph &g, const Node &n) {
-    const auto &d = g[n.inputs[0]].type.dims, &u = n.type.dims;
-    return direct(d[1] * d[2] * n.integer("columns") * u[2] * u[3], n); });
+      "fast_conv_weight_gradient", kContraction | kAlone, 2, [](const Graph &g, const Node &n) {
+    const auto &d = g[n.inputs[0]].type.dims, &x = g[n.inputs.at(1)].type.dims, &kernel = numbers(n, "kernel", 2, 1);
+    expect(d.size() == 4 && x.size() == 4 && d[0] == x[0] && d[0] == points(n) && d[3] == x[3] && x[2] == d[2] + kernel[0] - 1, n, "transformed values that fit");
+    return Type{Kind::Sum, {d[1], x[1], kernel[0], kernel[1]}}; }, define_weight_gradient, [](const Graph &g, const Node &n) { return g[n.inputs[0]].type.dims[2] * n.integer("columns") * n.type.size(); });
   r.ops.back().arity_min = 2;
-  // dU
-  add(
-      "fast_conv_weight_gradient", kFinish | kAlone, 1, [](const Graph &g, const Node &n) {
-        const auto &u = g[n.inputs[0]].type.dims;
-        expect(u.size() == 4 && u[0] == points(n) && u[3] == numbers(n, "kernel", 2, 1)[0], n, "a sum of its kernel");
-        return Type{Kind::Sum, {u[1], u[2], u[3], n.list("kernel")[1]}};
-      },
-      define_weight_gradient, nullptr);
 }
 } // namespace cnnc

@@ -165,12 +165,11 @@ public:
         weight_gradient(n);
       else if (n.op == "conv_data_gradient")
         data_gradient(n);
-      else if (n.op == "lane_sum" && g_[n.inputs[0]].op == "winograd_weight_gradient") {
+      else if (n.op == "lane_sum" && g_[n.inputs[0]].type.kind == Kind::Sum) {
         g_[n.inputs[0]].name = n.name;
         to[v] = n.inputs[0]; // has summed over the lanes already
         continue;
-      } else if (n.op == "lane_sum")
-        finish(n);
+      }
       n.type = op_of(n).infer ? op_of(n).infer(g_, n) : n.type;
       to[v] = ValueId(g_.nodes.size());
       g_.nodes.push_back(std::move(n));
@@ -315,8 +314,7 @@ private:
     }
     const Chosen &c = it->second;
     const ValueId tiles = gradient_tiles(n, c);
-    finishes_[ValueId(g_.nodes.size())] = {{"kernel", attribute(n, "kernel")}, {"tile", c.tile}, {"flip", attribute(n, "flip")}};
-    become(n, "fast_conv_weight_sum", {tiles, c.input}, c, {});
+    become(n, "fast_conv_weight_gradient", {tiles, c.input}, c, {"flip"});
   }
 
   void data_gradient(Node &n) { // dy, w
@@ -329,21 +327,12 @@ private:
     become(n, "fast_conv_data_gradient", {tiles, it->second.weight}, it->second, {"padding", "image"});
   }
 
-  void finish(Node &n) {
-    auto it = finishes_.find(n.inputs[0]);
-    if (it == finishes_.end())
-      return;
-    n.op = "fast_conv_weight_gradient";
-    n.attributes = it->second;
-  }
-
   Graph &g_;
   bool always_;
   Decisions &decisions_;
   std::set<std::pair<std::string, ValueId>> wanted_; // gradients, and the image or weight that they are of
   std::map<std::tuple<ValueId, std::vector<int64_t>, std::vector<int64_t>>, Chosen> by_input_;
   std::map<ValueId, Chosen> by_weight_;
-  std::map<ValueId, Attributes> finishes_; // what lane_sum becomes after which sum
 };
 } // namespace
 

@@ -68,6 +68,8 @@ void choose_layout(Graph &g, Decisions &decisions, int lanes) {
   std::vector<ValueId> to(old.size(), kNoValue);
   std::map<std::pair<ValueId, std::vector<int64_t>>, ValueId> padded;
   std::map<ValueId, ValueId> turned;
+  // In training a weight changes with each step, and gradients read it as it is: a copy would only take room in the cache.
+  const bool trains = std::any_of(old.begin(), old.end(), [](const Node &n) { return has_trait(n, kUpdate); });
   for (size_t v = 0; v < old.size(); v++) {
     Node n = std::move(old[v]);
     for (ValueId &i : n.inputs)
@@ -89,7 +91,7 @@ void choose_layout(Graph &g, Decisions &decisions, int lanes) {
       n.inputs[1] = at->second;
       n.attributes["turned"] = true;
     }
-    if (n.op == "dense")
+    if (n.op == "dense" && !trains)
       pack_weight(g, n, decisions, lanes);
     to[v] = ValueId(g.nodes.size());
     g.nodes.push_back(std::move(n));

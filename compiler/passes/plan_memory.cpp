@@ -117,6 +117,30 @@ int64_t read_beyond(const Graph &g, const std::vector<ValueId> &group, int lanes
   return columns + 2 * lanes; // more than is behind the line's begin
 }
 
+// The input whose memory the result of `group` may take: one that is not read afterwards, and in the group only where
+// the element that is written in its place is computed. kNoValue where there is none.
+ValueId overwritten(const Graph &g, const GraphPlan &p, const std::vector<ValueId> &group, const std::vector<int> &last, int step) {
+  const Node &result = g[group.back()];
+  for (ValueId v : group)
+    if (has_trait(g[v], kContraction | kWindow | kAlone))
+      return kNoValue; // tiles may be computed twice where they overlap
+  if (result.type.kind != Kind::Example || !has_trait(result, kElementwise) || !layout_of(result).dense)
+    return kNoValue;
+  for (ValueId i : result.inputs) {
+    const ValueId m = p.memory[size_t(i)];
+    if (m == kNoValue || g[m].group < 0 || g[m].group == result.group || last[size_t(m)] != step || !(g[m].type == result.type) ||
+        !(g[i].type == result.type) || stored_layout(g[m], 1, 4).size != result.type.size())
+      continue;
+    const bool elsewhere = std::any_of(group.begin(), group.end(), [&](ValueId v) {
+      return !has_trait(g[v], kElementwise) &&
+             std::any_of(g[v].inputs.begin(), g[v].inputs.end(), [&](ValueId read) { return p.memory[size_t(read)] == m; });
+    });
+    if (!elsewhere)
+      return m;
+  }
+  return kNoValue;
+}
+
 GraphPlan plan_graph(const Graph &g, const Plan &plan, bool training, bool single = false) {
   GraphPlan p;
   p.single = single;
@@ -149,6 +173,16 @@ GraphPlan plan_graph(const Graph &g, const Plan &plan, bool training, bool singl
       if (!has_trait(g[v], kView))
         keep(i, has_trait(g[v], kUpdate) ? end : step[size_t(v)]);
   keep(g.output, training ? step[size_t(p.memory[size_t(g.output)])] : end); // unpacked after the last step
+
+  if (!single)
+    for (const auto &group : p.groups) {
+      const ValueId v = group.back(), m = overwritten(g, p, group, last, step[size_t(v)]);
+      if (m == kNoValue)
+        continue;
+      keep(m, last[size_t(v)]);
+      for (ValueId &w : p.memory)
+        w = w == v ? m : w;
+    }
 
   std::vector<int64_t> beyond(size_t(count), 0);
   if (single)
@@ -268,6 +302,9 @@ std::string graph_plan_text(const char *title, const GraphPlan &p, const Graph &
   for (const Storage &b : p.storage)
     s += fmt::format("  %{} : {} {:>9} +{:<8} live {}..{}  {}\n", g[b.value].name, region_name(b.place.region), b.place.offset,
                      b.bytes, b.first, b.last, type_text(g[b.value].type));
+  for (ValueId v = 0; v < ValueId(g.nodes.size()); v++)
+    if (p.memory[size_t(v)] != v && p.memory[size_t(v)] != kNoValue && !has_trait(g[v], kView))
+      s += fmt::format("  %{} : in the place of %{}\n", g[v].name, g[p.memory[size_t(v)]].name);
   return s;
 }
 } // namespace

@@ -107,6 +107,6 @@ cnnc_status cnnc_hook_load(cnnc_net *net, const void *bytes, size_t size) {
   }
   net->step = step;
   net->overflowed = 0;
-  net->stale = net->stale_one = 1;
+  net->stale = net->stale_infer = net->stale_one = 1;
   return CNNC_OK;
 }

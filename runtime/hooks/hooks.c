@@ -74,9 +74,10 @@ struct cnnc_net {
   uint64_t step;
   cnnc_real *parameters, *state, *gradients;
   char *prepared;
-  int stale;      /* the parameters changed since `prepared` was made of them */
-  int stale_one;  /* the same of what one image at a time reads */
-  char *partials; /* without training a partial has metrics only: see place_net */
+  int stale;       /* the parameters changed since `prepared` was made of them */
+  int stale_infer; /* the same of what inference alone reads */
+  int stale_one;   /* and of what one image at a time reads */
+  char *partials;  /* without training a partial has metrics only: see place_net */
   uint64_t partial_stride;
   char *thread_areas; /* one a worker: its staged images, targets and outputs, its workspace, its scratch memory */
   uint64_t thread_stride;
@@ -189,7 +190,7 @@ static uint64_t place_net(void *memory, int trains, int workers) {
   net->state = trains ? (cnnc_real *)(void *)(base + state) : NULL;
   net->gradients = trains ? (cnnc_real *)(void *)(base + gradients) : NULL;
   net->prepared = base + prepared;
-  net->stale = net->stale_one = 1;
+  net->stale = net->stale_infer = net->stale_one = 1;
   net->partials = base + partials;
   /* Generated code adds partial_metrics to a partial's address: take it off where only the metrics exist. */
   if (!trains) net->partials = (char *)((uintptr_t)net->partials - (uintptr_t)plan->partial_metrics);
@@ -384,10 +385,13 @@ static void begin_call(cnnc_net *net, enum task task, const void *images, int pi
   call->scale = 1;
   net->not_finite = 0;
   net->sharing = threads_pay(call->count) ? net->pool.workers : 1;
-  if (net->stale) {
+  int infers = task == TASK_EVALUATE || task == TASK_PREDICT;
+  if (net->stale || (infers && net->stale_infer)) {
     cnnc_frame frame = make_frame(net, 0);
-    cnnc_prepare(&frame);
+    if (net->stale) cnnc_prepare(&frame);
+    if (infers && net->stale_infer) cnnc_prepare_infer(&frame);
     net->stale = 0;
+    net->stale_infer = net->stale_infer && !infers;
   }
 }
 
@@ -438,7 +442,7 @@ static cnnc_status run_with_loss(cnnc_net *net, enum task task, const void *imag
   share(net, work_on_blocks);
   if (task == TASK_GRADIENTS) return reals_finite(net->gradients, cnnc_the_plan.parameter_padded) ? CNNC_OK : CNNC_NOT_FINITE;
   net->step++;
-  net->stale = net->stale_one = 1;
+  net->stale = net->stale_infer = net->stale_one = 1;
   return net->overflowed ? CNNC_NOT_FINITE : CNNC_OK;
 }
 
@@ -502,7 +506,7 @@ cnnc_status cnnc_hook_set_parameters(cnnc_net *net, const void *values) {
   uint64_t count = cnnc_the_model.parameter_count;
   if (!reals_finite((const cnnc_real *)values, count)) return CNNC_NOT_FINITE;
   memcpy(net->parameters, values, (size_t)(count * sizeof(cnnc_real)));
-  net->stale = net->stale_one = 1;
+  net->stale = net->stale_infer = net->stale_one = 1;
   net->overflowed = net->trains && !reals_finite(net->state, cnnc_the_plan.state_slots * cnnc_the_plan.parameter_padded);
   return CNNC_OK;
 }

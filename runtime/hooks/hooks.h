@@ -63,8 +63,9 @@ typedef struct cnnc_plan {
 /* Defined by the generated code (kept inside the library). Each works on frame->region. */
 extern const cnnc_plan cnnc_the_plan;
 extern const cnnc_model cnnc_the_model;
-void cnnc_prepare(const cnnc_frame *frame);  /* PARAMETERS -> PREPARED */
-void cnnc_pack_f32(const cnnc_frame *frame); /* IMAGES -> lanes in WORKSPACE */
+void cnnc_prepare(const cnnc_frame *frame);       /* PARAMETERS -> PREPARED, of what train reads */
+void cnnc_prepare_infer(const cnnc_frame *frame); /* the same of what infer alone reads */
+void cnnc_pack_f32(const cnnc_frame *frame);      /* IMAGES -> lanes in WORKSPACE */
 void cnnc_pack_u8(const cnnc_frame *frame);
 void cnnc_pack_target(const cnnc_frame *frame);    /* TARGETS -> WORKSPACE; nothing to do for a model without one */
 void cnnc_infer(const cnnc_frame *frame);          /* the packed image -> the output in lanes, in WORKSPACE */

@@ -54,13 +54,19 @@ void cnnc_pack_target(const cnnc_frame *frame) {
     }
 }
 
-// The bias is read from here alone: a stale one would show.
+// Of what is prepared: the bias that training and inference read, the weights that inference reads, and both as one image
+// reads them. They are read from here alone: a stale one would show.
+enum { PREPARED_WEIGHTS = OUTPUTS,
+       PREPARED_ONE = PREPARED_WEIGHTS + OUTPUTS * INPUTS };
 void cnnc_prepare(const cnnc_frame *frame) {
   for (int k = 0; k < OUTPUTS; k++) place(frame, REGION_PREPARED)[k] = place(frame, REGION_PARAMETERS)[OUTPUTS * INPUTS + k];
 }
+void cnnc_prepare_infer(const cnnc_frame *frame) {
+  for (int i = 0; i < OUTPUTS * INPUTS; i++) place(frame, REGION_PREPARED)[PREPARED_WEIGHTS + i] = place(frame, REGION_PARAMETERS)[i];
+}
 
-void cnnc_infer(const cnnc_frame *frame) {
-  const cnnc_real *weight = place(frame, REGION_PARAMETERS), *bias = place(frame, REGION_PREPARED);
+static void forward(const cnnc_frame *frame, const cnnc_real *weight) {
+  const cnnc_real *bias = place(frame, REGION_PREPARED);
   for (int k = 0; k < OUTPUTS; k++)
     for (int lane = 0; lane < LANES; lane++) {
       cnnc_real sum = bias[k];
@@ -68,6 +74,8 @@ void cnnc_infer(const cnnc_frame *frame) {
       packed(frame, INPUTS + OUTPUTS + k)[lane] = sum;
     }
 }
+
+void cnnc_infer(const cnnc_frame *frame) { forward(frame, place(frame, REGION_PREPARED) + PREPARED_WEIGHTS); }
 
 // Also writes the padding's outputs, as generated code does.
 void cnnc_unpack(const cnnc_frame *frame) {
@@ -78,7 +86,7 @@ void cnnc_unpack(const cnnc_frame *frame) {
 
 // One image: weights and bias from the copy that prepare_one makes.
 void cnnc_prepare_one(const cnnc_frame *frame) {
-  for (int i = 0; i < COUNT; i++) place(frame, REGION_PREPARED)[OUTPUTS + i] = place(frame, REGION_PARAMETERS)[i];
+  for (int i = 0; i < COUNT; i++) place(frame, REGION_PREPARED)[PREPARED_ONE + i] = place(frame, REGION_PARAMETERS)[i];
 }
 void cnnc_convert_u8(const cnnc_frame *frame) {
   for (int i = 0; i < INPUTS; i++)
@@ -88,7 +96,7 @@ void cnnc_convert_f32(const cnnc_frame *frame) {
   for (int i = 0; i < INPUTS; i++) place(frame, REGION_IMAGE)[i] = static_cast<const float *>(frame->region[REGION_IMAGES])[i];
 }
 void cnnc_infer_one(const cnnc_frame *frame) {
-  const cnnc_real *weight = place(frame, REGION_PREPARED) + OUTPUTS, *bias = weight + OUTPUTS * INPUTS;
+  const cnnc_real *weight = place(frame, REGION_PREPARED) + PREPARED_ONE, *bias = weight + OUTPUTS * INPUTS;
   for (int k = 0; k < OUTPUTS; k++) {
     cnnc_real sum = bias[k];
     for (int i = 0; i < INPUTS; i++) sum += weight[k * INPUTS + i] * place(frame, REGION_IMAGE)[i];
@@ -111,7 +119,7 @@ void cnnc_loss(const cnnc_frame *frame) {
 }
 
 void cnnc_train(const cnnc_frame *frame) {
-  cnnc_infer(frame);
+  forward(frame, place(frame, REGION_PARAMETERS));
   cnnc_loss(frame);
   cnnc_real *sums = place(frame, REGION_PARTIAL, LANE_SUMS);
   for (int k = 0; k < OUTPUTS; k++)
@@ -154,7 +162,7 @@ static const cnnc_start starts[] = {{CNNC_INIT_UNIFORM, -0.5f, 0.5f, nullptr}, {
 static const cnnc_parameter tensors[] = {{"dense1.weight", 0, OUTPUTS *INPUTS, 2, {OUTPUTS, INPUTS, 1, 1}},
                                          {"dense1.bias", OUTPUTS *INPUTS, OUTPUTS, 1, {OUTPUTS, 1, 1, 1}}};
 const cnnc_plan cnnc_the_plan = {PADDED, PADDED / BLOCK, BLOCK, 2, FAKE_TRAINS, PARTIAL,
-                                 METRICS, 320, 256, (OUTPUTS + COUNT) * sizeof(cnnc_real), 0, FAKE_MACS, starts, 0, SINGLES};
+                                 METRICS, 320, 256, (PREPARED_ONE + COUNT) * sizeof(cnnc_real), 0, FAKE_MACS, starts, 0, SINGLES};
 const cnnc_model cnnc_the_model = {
     CNNC_ABI, sizeof(cnnc_real), "fake", "host", "test", 0x1234567890ABCDEFu, BATCH, LANES, SUMS, 64, 1, {INPUTS, 1, 1, 1}, 1, {OUTPUTS, 1, 1, 1}, FAKE_TARGET == CNNC_TARGET_IMAGE ? 1u : 0u, {OUTPUTS, 1, 1, 1}, INPUTS, OUTPUTS, FAKE_TARGET == CNNC_TARGET_IMAGE ? OUTPUTS : 0, FAKE_TARGET, FAKE_TARGET == CNNC_TARGET_IMAGE || FAKE_TARGET == CNNC_NO_TARGET ? 0 : OUTPUTS, FAKE_SUM, 2, COUNT, 2 * COUNT, tensors, cnnc_hook_train_bytes, cnnc_hook_infer_bytes, cnnc_hook_init, cnnc_hook_init_inference, cnnc_hook_destroy, cnnc_hook_train_step, cnnc_hook_gradients, cnnc_hook_evaluate, cnnc_hook_predict, cnnc_hook_save_size, cnnc_hook_save, cnnc_hook_load, cnnc_hook_set_parameters, cnnc_hook_parameter_values, cnnc_hook_gradient_values, cnnc_hook_step};
 
