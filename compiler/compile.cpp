@@ -90,7 +90,7 @@ std::vector<Routine> make_routines(KernelSet &kernels, const Compiled &c, const 
   int64_t input = c.infer[image("input")].type.size();
   Routine pack_f32{"pack_f32", {kernels.pack(Halide::Float(32), Region::Images, place(image("input")), input)}};
   Routine pack_u8{"pack_u8", {kernels.pack(Halide::UInt(8), Region::Images, place(image("input")), input)}};
-  Routine pack_target{"pack_target", {}}, infer{"infer", {}}, prepare{"prepare", {}}, loss{"loss", {}}, train{"train", {}}, finish{"finish_partial", {}};
+  Routine pack_target{"pack_target", {}}, infer{"infer", {}}, prepare{"prepare", {}}, loss{"loss", {}}, train{"train", {}}, train_kept{"train_kept", {}}, finish{"finish_partial", {}};
   Routine prepare_infer{"prepare_infer", {}}, prepare_one{"prepare_one", {}}, infer_one{"infer_one", {}};
   Routine unpack{"unpack", {kernels.unpack(place(c.infer.output), c.infer[c.infer.output].type.size())}};
   if (ValueId t = image("target"); t != kNoValue)
@@ -107,6 +107,7 @@ std::vector<Routine> make_routines(KernelSet &kernels, const Compiled &c, const 
                                                                          : prepare_infer;
     Routine &r = has_trait(last, kPrepare) ? preparing : has_trait(last, kMetric) && &g == &c.infer ? loss
                                                      : has_trait(last, kFinish)                     ? finish
+                                                     : p.late.count(group.back())                   ? train_kept
                                                                                                     : usual;
     r.calls.push_back(kernels.group(g, p, group));
   };
@@ -117,7 +118,7 @@ std::vector<Routine> make_routines(KernelSet &kernels, const Compiled &c, const 
   for (const auto &group : plan.single.groups)
     add(c.single, plan.single, group, infer_one);
   Routine convert_u8{"convert_u8", {kernels.convert(Halide::UInt(8), input)}};
-  std::vector<Routine> all = {prepare, prepare_infer, pack_f32, pack_u8, pack_target, infer, unpack, loss, train, finish, prepare_one, convert_u8, infer_one};
+  std::vector<Routine> all = {prepare, prepare_infer, pack_f32, pack_u8, pack_target, infer, unpack, loss, train, train_kept, finish, prepare_one, convert_u8, infer_one};
   if (info.f64)
     all.push_back({"convert_f32", {kernels.convert(Halide::Float(32), input)}});
   Routine reduce{"reduce", {}}, update{"update", {}};
@@ -283,7 +284,7 @@ Compiled compile(Graph graph, const CompileOptions &options) {
     c.calls.clear();
     for (const Routine &r : parts.routines)
       for (const KernelCall &call : r.calls)
-        c.calls.push_back({r.name, call.kernel, call.what, call.macs, call.bytes, call.result, call.places.back(), kernels.key(call.kernel)});
+        c.calls.push_back({r.name, call.kernel, call.what, call.macs * call.chunks, call.bytes, call.result, call.places.back(), kernels.key(call.kernel)});
     c.decisions = decisions.made();
     if (options.with_kernels)
       options.with_kernels(kernels, plan);

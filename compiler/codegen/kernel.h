@@ -21,6 +21,7 @@ public:
   int lanes;
   const MachineTarget &machine;
   int vector = 1;      // elements of a register
+  int kept = 0;        // chunks at a time, of which `valid` count: inputs have the chunk as their last argument. 0: one, without it
   bool single = false; // one image: one lane, and vectors along a dimension that the layout chooses
   // Runtime scalars of every kernel: examples in this chunk, factor of the loss's gradient, number of the update.
   Halide::Param<int32_t> valid{"valid"}, step{"step"};

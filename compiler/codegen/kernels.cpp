@@ -163,6 +163,7 @@ std::optional<Graph> flattened(const Graph &whole, const std::vector<ValueId> &n
 } // namespace
 
 KernelCall KernelSet::group(const Graph &whole, const GraphPlan &plan, const std::vector<ValueId> &nodes) {
+  const bool late = plan.late.count(nodes.back()) != 0;
   const std::optional<Graph> flat = flattened(whole, nodes, plan.single);
   const Graph &g = flat ? *flat : whole;
   KernelCall call;
@@ -172,7 +173,9 @@ KernelCall KernelSet::group(const Graph &whole, const GraphPlan &plan, const std
   // What it reads from outside, in the order of first use, under names that do not depend on the place in the net.
   std::vector<ValueId> reads;
   std::map<ValueId, std::string> name;
-  std::string text = plan.single && !has_trait(last, kPrepare) ? "single\n" : "", what;
+  std::string text = plan.single && !has_trait(last, kPrepare) ? "single\n" : late ? fmt::format("kept {}\n", plan.kept)
+                                                                                   : "",
+              what;
   // The stored value that `i` is, or is a view of; a view in the same memory needs no other name.
   auto source_of = [&](ValueId i) {
     ValueId m = plan.memory.at(size_t(i));
@@ -193,6 +196,8 @@ KernelCall KernelSet::group(const Graph &whole, const GraphPlan &plan, const std
           throw GraphError{fmt::format("kernel: %{} is not stored", g[i].name)};
         it->second = fmt::format("in{}", reads.size());
         text += fmt::format("{} : {}{} align {}\n", it->second, type_text(g[i].type), layout_text(g[i]), alignment_of(s->place, real_));
+        if (late)
+          text += fmt::format("  every {}\n", s->kept_bytes);
         if (source_of(i) != i)
           text += fmt::format("  view of {}{}\n", type_text(g[source_of(i)].type), layout_text(g[source_of(i)]));
         if (g[i].type.kind == Kind::Label)
@@ -226,6 +231,10 @@ KernelCall KernelSet::group(const Graph &whole, const GraphPlan &plan, const std
   }
   call.places.push_back(out_storage->place);
   call.block_bytes.assign(call.places.size(), 0);
+  for (size_t i = 0; i < reads.size() && !late; i++)
+    call.block_bytes[i] = plan.of(reads[i])->kept_bytes;
+  call.block_bytes.back() = out_storage->kept_bytes;
+  call.chunks = late ? plan.kept : 1;
   if (const Kernel *known = find(text)) {
     call.kernel = known->name;
     return call;
@@ -235,6 +244,7 @@ KernelCall KernelSet::group(const Graph &whole, const GraphPlan &plan, const std
   const std::string key = fmt::format("{}.{:016x}", what, fnv1a(text));
   KernelContext k(g, real_, lanes, target_, decisions_, key);
   k.vector = target_.vector_bytes / real_.bytes();
+  k.kept = late ? plan.kept : 0;
   k.single = plan.single;
   std::vector<Halide::Argument> arguments;
   for (size_t i = 0; i < reads.size(); i++) {
@@ -242,7 +252,11 @@ KernelCall KernelSet::group(const Graph &whole, const GraphPlan &plan, const std
     Halide::Type element = t.kind != Kind::Label ? real_ : g[reads[i]].integer("classes") > 256 ? Halide::UInt(16)
                                                                                                 : Halide::UInt(8);
     const Node &source = g[source_of(reads[i])];
-    const Shape e = shape_of(source, lanes, real_);
+    Shape e = shape_of(source, lanes, real_);
+    if (late) {
+      e.extents.push_back(plan.kept);
+      e.strides.push_back(plan.of(reads[i])->kept_bytes / real_.bytes());
+    }
     ImageParam p(element, int(e.extents.size()), fmt::format("in{}", i));
     fix_shape(p, e, t.kind == Kind::Label ? element.bytes() : alignment_of(plan.of(reads[i])->place, real_));
     k.values[reads[i]] = p;

@@ -19,6 +19,7 @@ struct KernelCall {
   std::vector<int64_t> block_bytes; // a place: how far it moves from one block to the next; 0: not at all
   std::string what;                 // for reports
   int64_t macs = 0, bytes = 0;      // an example's multiply-adds by the direct method; read and written by a call
+  int chunks = 1;                   // that it takes at a time
   std::string result = "";          // the name of the value that it makes in its graph; empty: none
 };
 

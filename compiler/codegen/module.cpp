@@ -172,6 +172,7 @@ void define_plan(llvm::Module &m, const LibraryParts &parts, const ModelInfo &in
   w.pointer(starts.empty() ? nullptr : array_of(m, starts, "starts"));
   w.integer(parts.target.cpu_needs);
   w.integer(uint64_t(p.single_most));
+  w.integer(uint64_t(p.kept));
   g->setInitializer(w.done());
   g->setConstant(true);
 }

@@ -11,20 +11,21 @@ namespace {
 void outer(KernelContext &k, Func out, const Type &type, const MachineTarget &m) {
   int width = k.lanes;
   Tiles tiles; // rows of units by vectors; tiles that divide: what is added twice would be wrong
-  int64_t whole = (type.dims[1] + width - 1) / width;
+  const int64_t whole = (type.dims[1] + width - 1) / width, turned_bytes = int64_t(m.vector_bytes) * width * std::max(1, k.kept);
   for (int v = 1; v <= std::min<int64_t>(whole, m.accumulators()); v++)
     for (int r = 1; r <= type.dims[0] && r * v <= m.accumulators(); r++)
-      if (whole % v == 0 && v * m.vector_bytes * width <= kLargestOnStack && type.dims[0] % r == 0)
+      if (whole % v == 0 && v * turned_bytes <= 2 * kLargestOnStack && type.dims[0] % r == 0)
         tiles.offer(r, v, cycles(v * r, v + r, 1, m));
   const Tile tile = tiles.choose(k);
   Var block("block"), vector("vector"), in_block("in_block"), unit("unit");
   Func f = k.reduce, turned = k.staged;
   auto total = out.update();
+  if (k.kept)
+    turned.bound(Var("chunk"), 0, k.kept);
   if (type.dims[1] < width) { // fewer inputs than lanes: no whole vector
     f.compute_at(out, dim(0));
     on_stack(f);
-    turned.compute_root();
-    on_stack(turned);
+    turned.compute_root().store_in(MemoryType::Heap);
     return;
   }
   total.split(dim(1), block, in_block, width * tile.columns, TailStrategy::GuardWithIf)
@@ -34,13 +35,15 @@ void outer(KernelContext &k, Func out, const Type &type, const MachineTarget &m)
       .vectorize(in_block)
       .unroll(vector)
       .unroll(unit);
-  turned.compute_at(out, block);
+  turned.compute_at(out, block).store_in(MemoryType::Heap);
   turn(turned, Var("inside"), lane());
-  on_stack(turned);
   f.compute_at(out, dim(0));
   on_stack(f);
   f.split(dim(1), vector, in_block, width, TailStrategy::RoundUp).vectorize(in_block).unroll(vector).unroll(dim(0));
-  f.update().split(dim(1), vector, in_block, width, TailStrategy::RoundUp).reorder(in_block, vector, dim(0), k.domain.x).vectorize(in_block).unroll(vector).unroll(dim(0));
+  std::vector<VarOrRVar> order = {in_block, vector, dim(0)};
+  for (int i = 0; i < k.domain.dimensions(); i++)
+    order.push_back(k.domain[i]);
+  f.update().split(dim(1), vector, in_block, width, TailStrategy::RoundUp).reorder(order).vectorize(in_block).unroll(vector).unroll(dim(0));
 }
 
 // All units, in whole vectors, for all images of the chunk, in tiles of images by vectors; then they are turned, and what

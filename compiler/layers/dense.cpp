@@ -117,25 +117,36 @@ void register_dense(Registry &r) {
   dx.macs = f.macs;
   r.ops.push_back(dx);
 
-  // dw[o,i] = sum over the lanes of dy[o] * x[i]: the inputs stand in the vector, so x is turned first
+  // dw[o,i] = sum over the lanes, of all chunks that are kept, of dy[o] * x[i]: the inputs stand in the vector, so x is
+  // turned first
   Op dw;
   dw.name = "dense_weight_gradient"; // dy, x
-  dw.traits = kContraction | kAlone;
+  dw.traits = kContraction | kAlone | kKeeps;
   dw.arity_min = dw.arity_max = 2;
   dw.infer = [](const Graph &g, const Node &n) {
     return Type{Kind::Sum, {g[n.inputs[0]].type.dims.at(0), g[n.inputs[1]].type.dims.at(0)}};
   };
   dw.define = [](KernelContext &k, const Node &n) {
     auto v = k.vars(n.type); // i, o
-    RDom d(0, k.lanes, "lanes");
-    Func x = turned(k, int(n.type.dims[1]), {}, [&](Expr lane, Expr i) { return k.in(n, 1)(lane, i); }), dw("dense_dw");
+    const RDom d = k.kept ? RDom(0, k.lanes, 0, k.valid, "examples") : RDom(0, k.lanes, "examples");
+    Var lane("lane"), chunk("chunk");
+    // With the chunk where there are several.
+    auto at = [&](std::vector<Expr> place, Expr of) {
+      if (k.kept)
+        place.push_back(of);
+      return place;
+    };
+    const Expr of = k.kept ? Expr(d[1]) : Expr(0);
+    const std::vector<Var> chunks = k.kept ? std::vector<Var>{chunk} : std::vector<Var>{};
+    Func x = turned(k, int(n.type.dims[1]), chunks, [&](Expr example, Expr i) { return k.in(n, 1)(at({example, i}, chunk)); }), dw("dense_dw");
     dw(v) = k.constant(0);
-    dw(v) += x(v[0] % k.lanes, d.x, v[0] / k.lanes) * k.in(n, 0)(d.x, v[1]);
+    dw(v) += x(at({v[0] % k.lanes, d[0], v[0] / k.lanes}, of)) * k.in(n, 0)(at({d[0], v[1]}, of));
     Func plain("dense_dw"), plain_x("turned"); // for a schedule that is not ours
-    Var lane("lane");
-    plain_x(v[0], lane) = k.in(n, 1)(lane, min(v[0], int(n.type.dims[1]) - 1));
+    std::vector<Var> place = {v[0], lane};
+    place.insert(place.end(), chunks.begin(), chunks.end());
+    plain_x(place) = k.in(n, 1)(at({lane, min(v[0], int(n.type.dims[1]) - 1)}, chunk));
     plain(v) = k.constant(0);
-    plain(v) += plain_x(v[0], d.x) * k.in(n, 0)(d.x, v[1]);
+    plain(v) += plain_x(at({v[0], d[0]}, of)) * k.in(n, 0)(at({d[0], v[1]}, of));
     k.stages["plain"] = plain;
     k.form = KernelContext::Form::Outer;
     k.reduce = dw;

@@ -30,7 +30,8 @@ enum Trait : unsigned {
   kPrepare = 1024,   // made of parameters alone: once after each change of them
   kGather = 512,     // reads its input at computed places: may be inlined into an elementwise consumer
   kShapeless = 2048, // each element of the result is made of those at its place: their shape does not matter
-  kSpread = 4096     // an example's value of which all indices of the first dimension are written together
+  kSpread = 4096,    // an example's value of which all indices of the first dimension are written together
+  kKeeps = 8192      // a sum over examples that can take several chunks at once, and reads and writes its result once for all
 };
 
 struct Op {

@@ -117,6 +117,25 @@ int64_t read_beyond(const Graph &g, const std::vector<ValueId> &group, int lanes
   return columns + 2 * lanes; // more than is behind the line's begin
 }
 
+// Groups of training that wait until several chunks are done, and the values that have to be kept for them until then.
+// The caller's images are not: packing does not know of them.
+std::vector<bool> choose_late(const Graph &g, GraphPlan &p, int kept) {
+  std::vector<bool> wanted(g.nodes.size());
+  p.kept = kept;
+  if (kept == 1)
+    return wanted;
+  for (const auto &group : p.groups) {
+    const Node &n = g[group.back()];
+    auto own = [&](ValueId i) { return g[p.memory[size_t(i)]].group >= 0 && !has_trait(g[p.memory[size_t(i)]], kPrepare); };
+    if (!has_trait(n, kKeeps) || !std::all_of(n.inputs.begin(), n.inputs.end(), own))
+      continue;
+    p.late.insert(group.back());
+    for (ValueId i : n.inputs)
+      wanted[size_t(p.memory[size_t(i)])] = true;
+  }
+  return wanted;
+}
+
 // The input whose memory the result of `group` may take: one that is not read afterwards, and in the group only where
 // the element that is written in its place is computed. kNoValue where there is none.
 ValueId overwritten(const Graph &g, const GraphPlan &p, const std::vector<ValueId> &group, const std::vector<int> &last, int step) {
@@ -172,12 +191,16 @@ GraphPlan plan_graph(const Graph &g, const Plan &plan, bool training, bool singl
     for (ValueId i : g[v].inputs)
       if (!has_trait(g[v], kView))
         keep(i, has_trait(g[v], kUpdate) ? end : step[size_t(v)]);
+  const std::vector<bool> kept = choose_late(g, p, training ? plan.kept : 1);
+  for (ValueId v = 0; v < count; v++)
+    if (kept[size_t(v)])
+      keep(v, end);
   keep(g.output, training ? step[size_t(p.memory[size_t(g.output)])] : end); // unpacked after the last step
 
   if (!single)
     for (const auto &group : p.groups) {
       const ValueId v = group.back(), m = overwritten(g, p, group, last, step[size_t(v)]);
-      if (m == kNoValue)
+      if (m == kNoValue || kept[size_t(v)])
         continue;
       keep(m, last[size_t(v)]);
       for (ValueId &w : p.memory)
@@ -245,6 +268,11 @@ GraphPlan plan_graph(const Graph &g, const Plan &plan, bool training, bool singl
         throw GraphError{"plan: the sum %" + n.name + " is no parameter's gradient"};
     } else {
       s.bytes = aligned((size + beyond[size_t(v)]) * p.lanes * plan.element_bytes);
+      if (kept[size_t(v)]) {
+        s.kept_bytes = s.bytes;
+        s.bytes *= p.kept;
+        s.first = 0; // nothing else may stand there, in any chunk
+      }
       if (has_trait(n, kSource))
         s.first = -1;
     }
@@ -259,7 +287,9 @@ Plan plan_memory(const Graph &infer, const Graph &train, const Graph &single, in
   Plan plan;
   plan.lanes = lanes;
   plan.element_bytes = element_bytes;
-  plan.partial_sums = int(std::clamp<int64_t>((infer.batch + lanes - 1) / lanes, 1, plan.partial_sums)); // no more than chunks
+  const int64_t chunks = (infer.batch + lanes - 1) / lanes;
+  plan.partial_sums = int(std::clamp<int64_t>(chunks, 1, plan.partial_sums));                               // no more than chunks
+  plan.kept = int(std::clamp<int64_t>((chunks + plan.partial_sums - 1) / plan.partial_sums, 1, plan.kept)); // no more than a partial sum has
   for (const Node &n : infer.nodes)
     if (n.op == "parameter")
       plan.parameters.push_back(n.name);
@@ -300,8 +330,8 @@ namespace {
 std::string graph_plan_text(const char *title, const GraphPlan &p, const Graph &g) {
   std::string s = fmt::format("{}: workspace {} bytes, bound by lifetimes {}\n", title, p.workspace_bytes, p.workspace_bound);
   for (const Storage &b : p.storage)
-    s += fmt::format("  %{} : {} {:>9} +{:<8} live {}..{}  {}\n", g[b.value].name, region_name(b.place.region), b.place.offset,
-                     b.bytes, b.first, b.last, type_text(g[b.value].type));
+    s += fmt::format("  %{} : {} {:>9} +{:<8} live {}..{}  {}{}\n", g[b.value].name, region_name(b.place.region), b.place.offset,
+                     b.bytes, b.first, b.last, type_text(g[b.value].type), b.kept_bytes ? " kept" : "");
   for (ValueId v = 0; v < ValueId(g.nodes.size()); v++)
     if (p.memory[size_t(v)] != v && p.memory[size_t(v)] != kNoValue && !has_trait(g[v], kView))
       s += fmt::format("  %{} : in the place of %{}\n", g[v].name, g[p.memory[size_t(v)]].name);
@@ -315,7 +345,7 @@ std::string plan_text(const Plan &plan, const Graph &infer, const Graph &train, 
   if (plan.prepared_bytes)
     s += fmt::format("prepared from the parameters: {} bytes\n", plan.prepared_bytes);
   if (!train.nodes.empty())
-    s += fmt::format("partial sums: {} of {} bytes each, metrics at {}\n", plan.partial_sums, plan.partial_bytes, plan.partial_metrics);
+    s += fmt::format("partial sums: {} of {} bytes each, metrics at {}; values are kept of {} chunk{}\n", plan.partial_sums, plan.partial_bytes, plan.partial_metrics, plan.kept, plan.kept == 1 ? "" : "s");
   s += graph_plan_text("infer", plan.infer, infer);
   if (!train.nodes.empty())
     s += graph_plan_text("train", plan.train, train);

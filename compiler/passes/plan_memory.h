@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,7 @@ struct Storage {
   Place place;
   int64_t bytes = 0;
   int first = 0, last = 0; // the steps that write it first and read it last
+  int64_t kept_bytes = 0;  // of one chunk, where those of several are kept side by side; 0: each chunk writes over the last
 };
 
 // The layout of a value of `lanes` examples together. Places that are multiples of 4 KB apart would fall into the same few
@@ -48,12 +50,14 @@ struct GraphPlan {
   std::vector<std::vector<ValueId>> groups;         // nodes of each kernel, updates left out
   std::vector<Storage> storage;                     // values that are stored, in the graph's order
   std::vector<ValueId> memory;                      // by value: the value whose memory it is (itself but for views), or kNoValue
+  int kept = 1;                                     // chunks whose values are kept, at most
+  std::set<ValueId> late;                           // last nodes of the groups that take all kept chunks at once
   int64_t workspace_bytes = 0, workspace_bound = 0; // the bound: most bytes alive at one step
   const Storage *of(ValueId v) const;
 };
 
 struct Plan {
-  int lanes = 0, element_bytes = 4, partial_sums = 4 /* at most */, alignment = 64;
+  int lanes = 0, element_bytes = 4, partial_sums = 4 /* at most */, kept = 4 /* at most */, alignment = 64;
   std::map<std::string, int64_t> offsets; // of each parameter in the flat vector, elements
   std::vector<std::string> parameters;    // in the order of the flat vector
   int64_t parameter_count = 0, block_elements = 0, blocks = 0;

@@ -317,8 +317,15 @@ static void work_on_chunks(void *context, int worker) {
       if (trains) memset(partial, 0, (size_t)cnnc_the_plan.partial_bytes);
       else memset(partial + cnnc_the_plan.partial_metrics, 0, (size_t)metrics_bytes());
     }
-    for (uint64_t first = p * lanes; first < call->count; first += sums * lanes)
+    int32_t kept = 0;
+    for (uint64_t first = p * lanes; first < call->count; first += sums * lanes) {
+      frame.block = kept++;
       run_chunk(net, &frame, worker, first);
+      if (!trains || ((uint32_t)kept < cnnc_the_plan.kept && first + sums * lanes < call->count)) continue;
+      frame.valid = kept;
+      cnnc_train_kept(&frame);
+      kept = 0;
+    }
     if (trains) {
       frame.valid = (int32_t)lanes;
       cnnc_finish_partial(&frame);

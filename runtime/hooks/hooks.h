@@ -30,8 +30,8 @@ enum {
 /* What one call of a generated routine works on. */
 typedef struct cnnc_frame {
   void *region[REGION_COUNT];
-  int32_t valid;   /* examples in this chunk, 1..lanes: the rest are padding */
-  int32_t block;   /* reduce, update: which block of the flat parameter vector */
+  int32_t valid;   /* examples in this chunk, 1..lanes: the rest are padding; train_kept: chunks that are kept */
+  int32_t block;   /* reduce, update: which block of the flat parameter vector; train: where this chunk's values are kept */
   cnnc_real scale; /* what the loss's gradient is multiplied by: 1/count, or 1 for a sum */
   int32_t step;    /* of the update, from 1 */
 } cnnc_frame;
@@ -58,6 +58,7 @@ typedef struct cnnc_plan {
   const cnnc_start *starts; /* one a parameter tensor */
   uint32_t cpu_needs;       /* bits of cpu.c */
   uint32_t single_most;     /* so many images or fewer are predicted one by one */
+  uint32_t kept;            /* chunks whose values are kept for train_kept, at most */
 } cnnc_plan;
 
 /* Defined by the generated code (kept inside the library). Each works on frame->region. */
@@ -76,6 +77,7 @@ void cnnc_convert_f32(const cnnc_frame *frame);    /* the same; only where reals
 void cnnc_infer_one(const cnnc_frame *frame);      /* IMAGE -> the output row by row, at the begin of OUTPUTS */
 void cnnc_loss(const cnnc_frame *frame);           /* after infer: adds loss and correct to PARTIAL's metrics */
 void cnnc_train(const cnnc_frame *frame);          /* forward, loss, backward: adds gradients and metrics to PARTIAL */
+void cnnc_train_kept(const cnnc_frame *frame);     /* after some calls of train: adds the gradients that take all chunks at once */
 void cnnc_finish_partial(const cnnc_frame *frame); /* once a partial after its last chunk: sums over the lanes */
 void cnnc_reduce(const cnnc_frame *frame);         /* a block: the partials in order -> GRADIENTS */
 void cnnc_update(const cnnc_frame *frame);         /* a block: the partials in order -> optimizer -> PARAMETERS, STATE */

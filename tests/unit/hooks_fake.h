@@ -16,7 +16,9 @@ enum { LANES = 4,
        PADDED = 9,
        BLOCK = 3,
        BATCH = 30,
-       SINGLES = 2 };
+       SINGLES = 2,
+       KEPT = 2,
+       ROWS = INPUTS + 2 * OUTPUTS };
 enum { LANE_SUMS = 128,
        METRICS = 448,
        PARTIAL = 512 }; // bytes in a partial sum; the flat gradient is at 0
@@ -27,8 +29,9 @@ static std::atomic<int> singles{0};       // images that were predicted one by o
 static cnnc_real *place(const cnnc_frame *frame, int region, size_t byte = 0) {
   return reinterpret_cast<cnnc_real *>(static_cast<char *>(frame->region[region]) + byte);
 }
-// Workspace: x[3], target[2], y[2], each by lane.
+// Workspace: x[3], target[2], y[2], each by lane; in training, slope[2] and x[3] of each chunk that is kept.
 static cnnc_real *packed(const cnnc_frame *frame, int row) { return place(frame, REGION_WORKSPACE) + row * LANES; }
+static cnnc_real *kept(const cnnc_frame *frame, int chunk, int row) { return packed(frame, ROWS + chunk * (OUTPUTS + INPUTS) + row); }
 
 template <class Pixel>
 static void pack_images(const cnnc_frame *frame, cnnc_real scale) {
@@ -126,9 +129,21 @@ void cnnc_train(const cnnc_frame *frame) {
     for (int lane = 0; lane < frame->valid; lane++) {
       cnnc_real error = packed(frame, INPUTS + OUTPUTS + k)[lane] - packed(frame, INPUTS + k)[lane];
       cnnc_real slope = 2 * frame->scale * error;
-      for (int i = 0; i < INPUTS; i++) sums[(k * INPUTS + i) * LANES + lane] += slope * packed(frame, i)[lane];
+      kept(frame, frame->block, k)[lane] = slope;
       sums[(OUTPUTS * INPUTS + k) * LANES + lane] += slope;
     }
+  for (int lane = 0; lane < LANES; lane++) {
+    for (int k = 0; k < OUTPUTS && lane >= frame->valid; k++) kept(frame, frame->block, k)[lane] = 0;
+    for (int i = 0; i < INPUTS; i++) kept(frame, frame->block, OUTPUTS + i)[lane] = packed(frame, i)[lane];
+  }
+}
+
+void cnnc_train_kept(const cnnc_frame *frame) {
+  cnnc_real *sums = place(frame, REGION_PARTIAL, LANE_SUMS);
+  for (int chunk = 0; chunk < frame->valid; chunk++)
+    for (int k = 0; k < OUTPUTS; k++)
+      for (int lane = 0; lane < LANES; lane++)
+        for (int i = 0; i < INPUTS; i++) sums[(k * INPUTS + i) * LANES + lane] += kept(frame, chunk, k)[lane] * kept(frame, chunk, OUTPUTS + i)[lane];
 }
 
 void cnnc_finish_partial(const cnnc_frame *frame) {
@@ -162,7 +177,7 @@ static const cnnc_start starts[] = {{CNNC_INIT_UNIFORM, -0.5f, 0.5f, nullptr}, {
 static const cnnc_parameter tensors[] = {{"dense1.weight", 0, OUTPUTS *INPUTS, 2, {OUTPUTS, INPUTS, 1, 1}},
                                          {"dense1.bias", OUTPUTS *INPUTS, OUTPUTS, 1, {OUTPUTS, 1, 1, 1}}};
 const cnnc_plan cnnc_the_plan = {PADDED, PADDED / BLOCK, BLOCK, 2, FAKE_TRAINS, PARTIAL,
-                                 METRICS, 320, 256, (PREPARED_ONE + COUNT) * sizeof(cnnc_real), 0, FAKE_MACS, starts, 0, SINGLES};
+                                 METRICS, 704, 256, (PREPARED_ONE + COUNT) * sizeof(cnnc_real), 0, FAKE_MACS, starts, 0, SINGLES, KEPT};
 const cnnc_model cnnc_the_model = {
     CNNC_ABI, sizeof(cnnc_real), "fake", "host", "test", 0x1234567890ABCDEFu, BATCH, LANES, SUMS, 64, 1, {INPUTS, 1, 1, 1}, 1, {OUTPUTS, 1, 1, 1}, FAKE_TARGET == CNNC_TARGET_IMAGE ? 1u : 0u, {OUTPUTS, 1, 1, 1}, INPUTS, OUTPUTS, FAKE_TARGET == CNNC_TARGET_IMAGE ? OUTPUTS : 0, FAKE_TARGET, FAKE_TARGET == CNNC_TARGET_IMAGE || FAKE_TARGET == CNNC_NO_TARGET ? 0 : OUTPUTS, FAKE_SUM, 2, COUNT, 2 * COUNT, tensors, cnnc_hook_train_bytes, cnnc_hook_infer_bytes, cnnc_hook_init, cnnc_hook_init_inference, cnnc_hook_destroy, cnnc_hook_train_step, cnnc_hook_gradients, cnnc_hook_evaluate, cnnc_hook_predict, cnnc_hook_save_size, cnnc_hook_save, cnnc_hook_load, cnnc_hook_set_parameters, cnnc_hook_parameter_values, cnnc_hook_gradient_values, cnnc_hook_step};
 
