@@ -24,7 +24,8 @@ public:
   int kept = 0;        // chunks at a time, of which `valid` count: inputs have the chunk as their last argument. 0: one, without it
   bool single = false; // one image: one lane, and vectors along a dimension that the layout chooses
   // Runtime scalars of every kernel: examples in this chunk, factor of the loss's gradient, number of the update.
-  Halide::Param<int32_t> valid{"valid"}, step{"step"};
+  // With several chunks: their number, and whether the output holds nothing yet.
+  Halide::Param<int32_t> valid{"valid"}, step{"step"}, fresh{"fresh"};
   Halide::Expr scale;
 
   // How the kernel is to be scheduled: set by the operation that does the work.

@@ -274,6 +274,9 @@ KernelCall KernelSet::group(const Graph &whole, const GraphPlan &plan, const std
   k.valid.set_estimate(lanes_), scale32.set_estimate(1), scale64.set_estimate(1);
   arguments.push_back(k.valid);
   arguments.push_back(real_.bits() == 64 ? Halide::Argument(scale64) : Halide::Argument(scale32));
+  if (late)
+    arguments.push_back(k.fresh);
+  k.fresh.set_estimate(0);
   std::vector<const Node *> list;
   for (ValueId v : nodes) {
     op_of(g[v]).define(k, g[v]);
@@ -289,8 +292,12 @@ KernelCall KernelSet::group(const Graph &whole, const GraphPlan &plan, const std
   } else if (k.accumulates) {
     out(v) = undef(real_);
     const auto plain = k.stages.find("plain");
-    out(v) += k.added.defined() ? k.added : !scheduled_ && plain != k.stages.end() ? Expr(plain->second(v))
-                                                                                   : Expr(k.values.at(root)(v));
+    const Expr added = k.added.defined() ? k.added : !scheduled_ && plain != k.stages.end() ? Expr(plain->second(v))
+                                                                                            : Expr(k.values.at(root)(v));
+    if (late)
+      out(v) = select(k.fresh != 0, k.constant(0), out(v)) + added;
+    else
+      out(v) += added;
   } else {
     out(v) = k.values.at(root)(v);
   }

@@ -173,6 +173,16 @@ void define_plan(llvm::Module &m, const LibraryParts &parts, const ModelInfo &in
   w.integer(parts.target.cpu_needs);
   w.integer(uint64_t(p.single_most));
   w.integer(uint64_t(p.kept));
+  llvm::StructType *range = pointee(type, 17, {llvm::Type::getInt64Ty(c), llvm::Type::getInt64Ty(c)});
+  std::vector<Constant *> sums;
+  for (const auto &[offset, bytes] : p.sums) {
+    StructWriter s(m, range);
+    s.integer(uint64_t(offset));
+    s.integer(uint64_t(bytes));
+    sums.push_back(s.done());
+  }
+  w.integer(uint64_t(sums.size()));
+  w.pointer(sums.empty() ? nullptr : array_of(m, sums, "sums"));
   g->setInitializer(w.done());
   g->setConstant(true);
 }
@@ -328,10 +338,10 @@ void define_routine(llvm::Module &m, const Routine &r, const std::map<std::strin
   auto member = [&](unsigned i) {
     return b.CreateLoad(frame_type->getElementType(i), b.CreateStructGEP(frame_type, frame, i));
   };
-  // cnnc_frame: region[], valid, block, scale, step
+  // cnnc_frame: region[], valid, block, scale, step, fresh
   auto *regions = llvm::cast<llvm::ArrayType>(frame_type->getElementType(0));
   std::map<Region, llvm::Value *> bases;
-  llvm::Value *valid = member(1), *block = member(2), *scale = member(3), *step = member(4);
+  llvm::Value *valid = member(1), *block = member(2), *scale = member(3), *step = member(4), *fresh = member(5);
   llvm::StructType *buffer_type = llvm::StructType::getTypeByName(c, "struct.halide_buffer_t");
   if (!buffer_type && !r.calls.empty())
     fault("no halide_buffer_t");
@@ -373,6 +383,7 @@ void define_routine(llvm::Module &m, const Routine &r, const std::map<std::strin
         buffer();
       else
         arguments.push_back(a.name == "valid" ? valid : a.name == "step" ? step
+                                                    : a.name == "fresh"  ? fresh
                                                                          : scale);
     }
     while (place < call.places.size())

@@ -283,6 +283,23 @@ GraphPlan plan_graph(const Graph &g, const Plan &plan, bool training, bool singl
 }
 } // namespace
 
+namespace {
+std::vector<std::pair<int64_t, int64_t>> sums_of(const Graph &g, const GraphPlan &p) {
+  std::vector<std::pair<int64_t, int64_t>> sums;
+  for (const Storage &s : p.storage)
+    if (s.place.region == Region::Partial && !has_trait(g[s.value], kFinish) && !p.late.count(s.value))
+      sums.emplace_back(s.place.offset, s.bytes);
+  std::sort(sums.begin(), sums.end());
+  std::vector<std::pair<int64_t, int64_t>> joined;
+  for (const auto &[offset, bytes] : sums)
+    if (!joined.empty() && joined.back().first + joined.back().second == offset)
+      joined.back().second += bytes;
+    else
+      joined.emplace_back(offset, bytes);
+  return joined;
+}
+} // namespace
+
 Plan plan_memory(const Graph &infer, const Graph &train, const Graph &single, int lanes, int element_bytes) {
   Plan plan;
   plan.lanes = lanes;
@@ -320,7 +337,7 @@ Plan plan_memory(const Graph &infer, const Graph &train, const Graph &single, in
   plan.partial_bytes = aligned(bytes + 2 * int64_t(lanes) * element_bytes);
   plan.infer = plan_graph(infer, plan, false);
   if (!train.nodes.empty())
-    plan.train = plan_graph(train, plan, true);
+    plan.train = plan_graph(train, plan, true), plan.sums = sums_of(train, plan.train);
   plan.single = plan_graph(single, plan, false, true);
   plan.single_most = one_by_one(infer, single, lanes, element_bytes);
   return plan;

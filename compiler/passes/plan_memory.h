@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "graph/graph.h"
@@ -62,6 +63,7 @@ struct Plan {
   std::vector<std::string> parameters;    // in the order of the flat vector
   int64_t parameter_count = 0, block_elements = 0, blocks = 0;
   int64_t partial_bytes = 0, partial_metrics = 0; // bytes
+  std::vector<std::pair<int64_t, int64_t>> sums;  // offsets and bytes of what each chunk adds to in a partial sum
   std::map<std::string, int64_t> prepared;        // by name: offsets of what is made of the parameters, bytes
   int64_t prepared_bytes = 0;
   GraphPlan infer, train, single;

@@ -314,17 +314,20 @@ static void work_on_chunks(void *context, int worker) {
     if (call->task != TASK_PREDICT) {
       char *partial = net->partials + p * net->partial_stride;
       frame.region[REGION_PARTIAL] = partial;
-      if (trains) memset(partial, 0, (size_t)cnnc_the_plan.partial_bytes);
-      else memset(partial + cnnc_the_plan.partial_metrics, 0, (size_t)metrics_bytes());
+      if (!trains) memset(partial + cnnc_the_plan.partial_metrics, 0, (size_t)metrics_bytes());
+      else if (p * lanes >= call->count) memset(partial, 0, (size_t)cnnc_the_plan.partial_bytes);
+      for (uint32_t i = 0; trains && i < cnnc_the_plan.sum_count; i++)
+        memset(partial + cnnc_the_plan.sums[i].offset, 0, (size_t)cnnc_the_plan.sums[i].bytes);
     }
     int32_t kept = 0;
+    frame.fresh = 1;
     for (uint64_t first = p * lanes; first < call->count; first += sums * lanes) {
       frame.block = kept++;
       run_chunk(net, &frame, worker, first);
       if (!trains || ((uint32_t)kept < cnnc_the_plan.kept && first + sums * lanes < call->count)) continue;
       frame.valid = kept;
       cnnc_train_kept(&frame);
-      kept = 0;
+      kept = frame.fresh = 0;
     }
     if (trains) {
       frame.valid = (int32_t)lanes;

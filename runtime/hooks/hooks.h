@@ -34,6 +34,7 @@ typedef struct cnnc_frame {
   int32_t block;   /* reduce, update: which block of the flat parameter vector; train: where this chunk's values are kept */
   cnnc_real scale; /* what the loss's gradient is multiplied by: 1/count, or 1 for a sum */
   int32_t step;    /* of the update, from 1 */
+  int32_t fresh;   /* train_kept: its gradients hold nothing yet */
 } cnnc_frame;
 
 /* How one parameter tensor starts. */
@@ -42,6 +43,11 @@ typedef struct cnnc_start {
   float a, b;          /* constant: a; uniform: [a, b); normal: mean a, standard deviation b */
   const float *values; /* given: `size` values */
 } cnnc_start;
+
+/* A part of a partial sum, bytes. */
+typedef struct cnnc_range {
+  uint64_t offset, bytes;
+} cnnc_range;
 
 /* The numbers of the plan, emitted by the compiler as a constant. */
 typedef struct cnnc_plan {
@@ -59,6 +65,8 @@ typedef struct cnnc_plan {
   uint32_t cpu_needs;       /* bits of cpu.c */
   uint32_t single_most;     /* so many images or fewer are predicted one by one */
   uint32_t kept;            /* chunks whose values are kept for train_kept, at most */
+  uint32_t sum_count;
+  const cnnc_range *sums; /* what train adds to in a partial sum, metrics included */
 } cnnc_plan;
 
 /* Defined by the generated code (kept inside the library). Each works on frame->region. */
