@@ -42,14 +42,16 @@ Expr safe_sigmoid(Expr x) {
   if (x.type().bits() == 64)
     return 1 / (1 + exp(-x));
   // The bounds stand first: of a comparison with a NaN the second operand is the result.
-  Expr t = max(Expr(-87.0f), min(Expr(87.0f), x)) * -1.44269504f;
-  const float rounding = 12582912.0f; // as in safe_exp
-  Expr shifted = t + rounding;
-  Expr f = t - (shifted - rounding);
+  Expr c = max(Expr(-87.0f), min(Expr(87.0f), x));
+  // As in safe_exp, with the exponent's offset in n. It is rounded of a neighbour of -1 / ln 2: two products, each of
+  // which fuses with its sum, where one with two users would not.
+  const float rounding = 12582912.0f + 127.0f;
+  Expr shifted = c * -1.4426951f + rounding;
+  Expr f = c * -1.44269502f - (shifted - rounding);
   Expr p = 0.0013276472631950876f;
   for (float k : {0.0096755413431213274f, 0.055507132718556442f, 0.2402211972371072f, 0.69314696706503521f, 1.0000000716547141f})
     p = p * f + k;
-  Expr two_n = reinterpret(Float(32), (reinterpret(UInt(32), shifted) << 23) + Internal::make_const(UInt(32), 0x3f800000));
+  Expr two_n = reinterpret(Float(32), reinterpret(UInt(32), shifted) << 23);
   return 1.0f / (1.0f + p * two_n);
 }
 
