@@ -38,6 +38,7 @@ public:
                     Packed,
                     Products,
                     Outer,
+                    Dots,
                     LaneSum,
                     Copy,
                     Tiles,
@@ -48,13 +49,14 @@ public:
                     WinogradWeight,
                     WinogradPoints };
   Form form = Form::Elementwise;
-  Halide::Func reduce;                        // the reduction of Contraction, Rows, ChannelSums, PerLane, Products, Outer, LaneSum, FastWeight
-  Halide::Func staged;                        // ChannelSums: an input with its lanes behind its channels; Packed, Products, Outer, LaneSum, FastWeight: turned; FastForward, FastData: all points of a row
-  Halide::Func rows;                          // FastForward, FastData: whole rows of the result; FastWeight: of the kernel; Rows: rows of the image with their border; ChannelSums: the image with its border, where dy stands in the vector; Products: before they are turned
-  std::vector<int> tile;                      // FastWeight: the register tile, by which its stages are indexed
+  Halide::Func reduce;                        // the reduction of Contraction, Rows, ChannelSums, PerLane, Products, Outer, Dots, LaneSum, FastWeight
+  Halide::Func staged;                        // ChannelSums: an input with its lanes behind its channels; Packed, Products, Outer, Dots, LaneSum: turned; FastForward, FastData: all points of a row
+  Halide::Func rows;                          // FastForward, FastData: whole rows of the result; FastWeight: of the kernel; Rows: rows of the image with their border; ChannelSums: the image with its border, where dy stands in the vector; Products: before they are turned; Dots: all sums
+  std::vector<int> tile;                      // FastWeight, Dots: the register tile, by which its stages are indexed
   int keep = 1;                               // Rows: how many of them are needed at a time
   bool as_stored = false;                     // Rows: they are those of the input
   int phases = 1;                             // Rows: columns that are equal modulo this are computed together
+  std::vector<Halide::Func> lane_sums;        // FastWeight, Dots: as sums_over_lanes gives them
   std::map<std::string, Halide::Func> stages; // by name, of the Winograd forms
   Halide::RDom domain, outer_domain;
   Halide::RDom blocks;             // ChannelSums: of columns and of rows
@@ -93,6 +95,12 @@ private:
 // The last vector is whole, its rest of no meaning.
 Halide::Func turned(const KernelContext &k, int count, const std::vector<Halide::Var> &others,
                     const std::function<Halide::Expr(Halide::Expr lane, Halide::Expr i)> &at);
+
+// Sums over the lanes, a vector of them at a time: of a pair of vectors both halves are added at once, then of a pair of
+// the results, until all lanes have been added. The last of `stages`, s(inside, 0, vector, ...), is the sum over the lanes of
+// at(lane, i), i = vector * lanes + inside < count. Each sum stands behind its interleaved pairs.
+std::vector<Halide::Func> sums_over_lanes(const KernelContext &k, int count, const std::vector<Halide::Var> &others,
+                                          const std::function<Halide::Expr(Halide::Expr lane, Halide::Expr i)> &at);
 
 // One element of the optimizer's step.
 struct UpdateContext {

@@ -154,6 +154,7 @@ void schedule(KernelContext &k, Func out, const Type &type, const std::vector<co
   case Form::PerLane: per_lane(k, out, type, m); break;
   case Form::Packed: schedule_packed(k, out); break;
   case Form::Products:
+  case Form::Dots:
   case Form::Outer: schedule_dense(k, out, type, m); break;
   case Form::TurnedWeight: turned_weight(k, out, type); break;
   case Form::LaneSum: lane_sum(k, out); break;

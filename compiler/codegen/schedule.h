@@ -21,6 +21,20 @@ void turn(Stage stage, Halide::Var unrolled, Halide::Var vectorized) {
   stage.reorder(unrolled, vectorized).vectorize(vectorized).unroll(unrolled);
 }
 
+// The stages of sums_over_lanes, in registers.
+inline void sum_lanes(const std::vector<Halide::Func> &stages, Halide::Func consumer, Halide::Var level) {
+  Halide::Var pair("pair");
+  for (size_t i = 0; i < stages.size(); i++) {
+    Halide::Func f = stages[i];
+    const auto args = f.args(); // lane, which
+    f.compute_at(consumer, level);
+    on_stack(f);
+    if (i % 2 == 0)
+      f.split(args[0], args[0], pair, 2).reorder(args[0], pair).unroll(pair);
+    f.vectorize(args[0]).unroll(args[1]);
+  }
+}
+
 // Halide takes memory for what is larger.
 constexpr int64_t kLargestOnStack = 16 * 1024;
 

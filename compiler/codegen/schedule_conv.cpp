@@ -1,5 +1,6 @@
 // Schedules of the direct convolution (layers/conv.cpp).
 #include <Halide.h>
+#include <algorithm>
 #include <cmath>
 
 #include "codegen/schedule.h"
@@ -31,18 +32,18 @@ struct Loops {
   bool channels_inside = false;
 };
 
-Loops choose_loops(KernelContext &k, int64_t channels, int64_t columns, int64_t area, int reach, int step, int64_t reduced, bool may_choose, const MachineTarget &m) {
+Loops choose_loops(KernelContext &k, int64_t channels, int64_t columns, int reach, int step, int64_t reduced, bool may_choose, const MachineTarget &m) {
   constexpr double kStoredApart = 20; // cycles a vector
   const int limit = std::min(24, m.accumulators());
   Tiles tiles[2];
   double least[2] = {INFINITY, INFINITY};
   for (int inside = 0; inside <= int(may_choose); inside++)
-    for (int r = 1; r <= std::min<int64_t>(channels, 12) && (r == 1 || r * area <= limit); r++)
-      for (int c = 1; c <= columns && (r * c == 1 || r * c * area <= limit); c++) {
-        const double products = double(r * c * area * reach), image = double((c * area - 1) * step + reach), weights = r * reach;
+    for (int r = 1; r <= std::min<int64_t>(channels, 12); r++)
+      for (int c = 1; c <= columns && r * c <= std::max(1, limit); c++) {
+        const double products = double(r * c * reach), image = double((c - 1) * step + reach), weights = r * reach;
         const bool near = inside && image * double(reduced * m.vector_bytes) <= 0.75 * double(m.l1_bytes);
         // With the channels inside, neighbouring results of a row are stored at long intervals.
-        const double stored = inside ? kStoredApart * double(r * c * area) / double(reduced) : 0;
+        const double stored = inside ? kStoredApart * double(r * c) / double(reduced) : 0;
         const double cycles = std::max({products / 2, (image + weights) / m.loads, 4.0 * reach}) + image * (near ? 0.1 : 0.6) + weights * (inside ? 0.1 : 0.05) + stored;
         const double cost = cycles / (products * useful(channels, r) * useful(columns, c));
         tiles[inside].offer(r, c, cost);
@@ -56,44 +57,55 @@ Loops choose_loops(KernelContext &k, int64_t channels, int64_t columns, int64_t 
 
 // Blocks of columns, then rows of the image outermost: what they need of the image is read once for all channels.
 void rows(KernelContext &k, Func out, const Type &type, const std::vector<const Node *> &nodes, const MachineTarget &m) {
-  int64_t area = 1; // elements of the reduction for each of the result
-  for (const Node *n : nodes)
-    if (has_trait(*n, kWindow))
-      area *= n->list("kernel")[0] * n->list("kernel")[1];
   const Node &conv = *nodes.front();
+  const auto window = std::find_if(nodes.begin(), nodes.end(), [](const Node *n) { return has_trait(*n, kWindow); });
+  const bool pooled = window != nodes.end();
   const int64_t left = k.phases > 1 ? conv.list("padding")[2] : 0;
-  const int64_t columns = (left + type.dims[2] - 1) / k.phases - left / k.phases + 1; // of a phase
+  int64_t columns = (left + type.dims[2] - 1) / k.phases - left / k.phases + 1; // of a phase
+  if (pooled)
+    columns = (columns - 1) * (*window)->list("stride")[1] + (*window)->list("kernel")[1]; // that windows read
   const int reach = int(*Internal::as_const_int(k.domain[0].extent()));
   const int64_t inputs = *Internal::as_const_int(k.domain[1].extent());
   const int step = k.phases == 1 && conv.op == "conv" && reach > 1 ? int(conv.list("stride")[1]) : 1;
   const int64_t kernel_rows = *Internal::as_const_int(k.domain[2].extent());
-  const Loops loops = choose_loops(k, type.dims[0], columns, area, reach, step, inputs * kernel_rows, k.phases == 1, m);
+  const Loops loops = choose_loops(k, type.dims[0], columns, reach, step, inputs * kernel_rows, k.phases == 1, m);
   const Tile tile = loops.tile;
   const int wide = block_of(columns, inputs * k.keep * m.vector_bytes * step, tile.columns, m);
   Var channel("channel"), column("column"), block("block");
-  Func f = k.reduce;
-  out.vectorize(lane()).split(dim(0), dim(0), channel, tile.rows);
+  Func f = k.reduce, whole = out; // with all columns of the convolution's result
+  if (pooled) {
+    // The rows that a row of windows reads are computed for all channels, and pooled from there.
+    const ValueId read = (*window)->inputs[0];
+    whole = &k.graph[read] == &conv ? f.in(k.values.at(ValueId(*window - k.graph.nodes.data()))) : k.values.at(read);
+    out.reorder(lane(), dim(2), dim(0), dim(1)).vectorize(lane());
+    whole.compute_at(out, dim(1)).store_in(MemoryType::Heap);
+  }
+  whole.vectorize(lane()).split(dim(0), dim(0), channel, tile.rows);
   LoopLevel store = LoopLevel(out, Var::outermost());
   if (k.phases > 1) {
     // Whole rows, whose columns then take their places.
-    Func whole = k.staged;
-    const Var p = whole.args()[4];
+    Func apart = k.staged;
+    const Var p = apart.args()[4];
     out.reorder(lane(), dim(2), channel, dim(0), dim(1));
-    whole.compute_at(out, dim(0)).store_in(MemoryType::Heap).vectorize(lane());
-    whole.split(dim(2), dim(2), column, tile.columns, TailStrategy::RoundUp).split(dim(0), dim(0), channel, tile.rows, TailStrategy::RoundUp);
-    whole.reorder(lane(), column, channel, dim(2), p, dim(0), dim(1)).unroll(column).unroll(channel);
-    f.compute_at(whole, dim(2));
+    apart.compute_at(out, dim(0)).store_in(MemoryType::Heap).vectorize(lane());
+    apart.split(dim(2), dim(2), column, tile.columns, TailStrategy::RoundUp).split(dim(0), dim(0), channel, tile.rows, TailStrategy::RoundUp);
+    apart.reorder(lane(), column, channel, dim(2), p, dim(0), dim(1)).unroll(column).unroll(channel);
+    f.compute_at(apart, dim(2));
   } else {
     const Var inner = dim(loops.channels_inside ? 0 : 2), outer = dim(loops.channels_inside ? 2 : 0);
     std::vector<VarOrRVar> order = {lane(), column, channel, inner, outer, dim(1)};
     if (wide < columns) {
-      out.split(dim(2), block, dim(2), wide);
       store = LoopLevel(out, block);
-      order.push_back(block);
+      if (pooled) {
+        out.split(dim(2), block, dim(2), std::max<int>(1, wide / int((*window)->list("stride")[1]))).reorder(lane(), dim(2), dim(0), dim(1), block);
+      } else {
+        out.split(dim(2), block, dim(2), wide);
+        order.push_back(block);
+      }
     }
-    out.split(dim(2), dim(2), column, tile.columns);
-    out.reorder(order).unroll(column).unroll(channel);
-    f.compute_at(out, inner);
+    whole.split(dim(2), dim(2), column, tile.columns);
+    whole.reorder(order).unroll(column).unroll(channel);
+    f.compute_at(whole, inner);
   }
   f.vectorize(lane());
   on_stack(f);

@@ -74,10 +74,28 @@ void products(KernelContext &k, Func out, const Type &type, const MachineTarget 
   auto update = sums.update();
   update.split(u, vector, unit, width).reorder(unit, vector, lane(), k.domain.x).vectorize(unit).unroll(vector).unroll(lane());
 }
+
+// Tiles of images by units, the inputs in the vector; the sums over its elements leave a tile of results in one vector.
+void dots(KernelContext &k, Func out) {
+  Var element("element"), m("m"), image("image"), images("images"), unit("unit"), block("block");
+  Func sums = k.reduce, x = k.staged, all = k.rows;
+  out.reorder(lane(), dim(0)).vectorize(lane());
+  x.compute_root().store_in(MemoryType::Heap);
+  turn(x, Var("inside"), lane());
+  all.compute_root().store_in(MemoryType::Heap);
+  all.split(lane(), images, image, k.tile[0]).split(dim(0), block, unit, k.tile[1], TailStrategy::RoundUp);
+  all.reorder(image, unit, images, block).vectorize(image).unroll(unit);
+  sum_lanes(k.lane_sums, all, images);
+  sums.compute_at(all, images).vectorize(element).unroll(m);
+  on_stack(sums);
+  sums.update().reorder(element, m, k.domain.x).vectorize(element).unroll(m);
+}
 } // namespace
 
 void schedule_dense(KernelContext &k, Func out, const Type &type, const MachineTarget &m) {
-  if (k.form == KernelContext::Form::Products)
+  if (k.form == KernelContext::Form::Dots)
+    dots(k, out);
+  else if (k.form == KernelContext::Form::Products)
     products(k, out, type, m);
   else
     outer(k, out, type, m);

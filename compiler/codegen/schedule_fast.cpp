@@ -113,19 +113,14 @@ void data(KernelContext &k, Func out, const Type &type, const std::vector<const 
 
 void weight(KernelContext &k, Func out) {
   Var m("m"), r("r"), in_vector("in_vector"), channel("channel"), input("input"), s("s");
-  Func lane_sum = k.stages.at("lane_sum"), points_sum = k.stages.at("points_sum"), back = k.rows, turned = k.staged;
+  Func points_sum = k.staged, back = k.rows;
   auto total = out.update();
   total.split(dim(0), dim(0), channel, k.tile[0]).split(dim(1), dim(1), input, k.tile[1]);
   total.reorder(dim(3), input, channel, dim(2), dim(1), dim(0)).unroll(dim(3)).unroll(input);
   back.compute_at(out, dim(2)).split(m, m, in_vector, k.lanes, TailStrategy::RoundUp).reorder(in_vector, s, m).vectorize(in_vector).unroll(s);
   on_stack(back);
   points_sum.compute_root().store_in(MemoryType::Heap).split(m, m, in_vector, k.lanes, TailStrategy::RoundUp).vectorize(in_vector);
-  lane_sum.compute_at(points_sum, m).vectorize(m, k.lanes, TailStrategy::RoundUp);
-  lane_sum.update().vectorize(m, k.lanes, TailStrategy::RoundUp).reorder(k.outer_domain.x, m).unroll(k.outer_domain.x);
-  on_stack(lane_sum);
-  turned.compute_at(points_sum, m);
-  turn(turned, Var("inside"), lane());
-  on_stack(turned);
+  sum_lanes(k.lane_sums, points_sum, m);
   k.reduce.compute_at(points_sum, r);
   sums(k.reduce, {m}, {k.domain[0], k.domain[1]});
 }

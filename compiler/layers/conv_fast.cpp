@@ -189,21 +189,15 @@ void define_weight_gradient(KernelContext &k, const Node &n) {
   const auto &dd = k.type(n, 0).dims;
   const auto &kernel = n.list("kernel");
   const bool flip = n.flag("flip");
-  const int half = k.lanes / 2;
   const Tile tile = weight_tile(k, n.type.dims[0], n.type.dims[1], dd[2] * dd[3]);
   RDom d(0, int(dd[3]), 0, int(dd[2]), "positions"); // t, p
-  RDom lanes(0, half, "lanes");
   Var lane("lane"), m("m"), r("r"), inputs("inputs"), channels("channels"), i("i"), s("s");
-  Func sum("sum"), lane_sum("lane_sum"), points_sum("points_sum"), back("back"), dw("dw");
+  Func sum("sum"), points_sum("points_sum"), back("back"), dw("dw");
   sum(lane, m, r, inputs, channels, i) = k.constant(0);
   sum(lane, m, r, inputs, channels, i) += k.in(n, 0)(lane, d.x, d.y, channels * tile.rows + m / tile.columns, i) *
                                           k.in(n, 1)(lane, d.x, d.y + r, inputs * tile.columns + m % tile.columns, i);
-  Func x = turned(k, tile.rows * tile.columns, {r, inputs, channels, i}, [&](Expr at, Expr of) {
-    return sum(at, of, r, inputs, channels, i) + sum(at + half, of, r, inputs, channels, i);
-  });
-  lane_sum(m, r, inputs, channels, i) = k.constant(0);
-  lane_sum(m, r, inputs, channels, i) += x(m % k.lanes, lanes.x, m / k.lanes, r, inputs, channels, i);
-  points_sum(m, r, inputs, channels, i) = lane_sum(m, r, inputs, channels, i);
+  k.lane_sums = sums_over_lanes(k, tile.rows * tile.columns, {r, inputs, channels, i}, [&](Expr at, Expr of) { return sum(at, of, r, inputs, channels, i); });
+  points_sum(m, r, inputs, channels, i) = k.lane_sums.back()(m % k.lanes, 0, m / k.lanes, r, inputs, channels, i);
   Exprs z;
   for (int j = 0; j < int(points(n)); j++)
     z.push_back(points_sum(m, r, inputs, channels, j));
@@ -214,11 +208,9 @@ void define_weight_gradient(KernelContext &k, const Node &n) {
   dw(v) = back(v[0], v[3] % tile.rows * tile.columns + v[2] % tile.columns, flip ? int(kernel[0]) - 1 - v[1] : Expr(v[1]), v[2] / tile.columns, v[3] / tile.rows);
   k.form = KernelContext::Form::FastWeight;
   k.reduce = sum;
-  k.staged = x;
+  k.staged = points_sum;
   k.rows = back;
   k.domain = d;
-  k.outer_domain = lanes;
-  k.stages = {{"lane_sum", lane_sum}, {"points_sum", points_sum}};
   k.tile = {tile.rows, tile.columns};
   k.accumulates = true;
   k.result(n, dw);

@@ -34,6 +34,45 @@ Func products(KernelContext &k, Func x, int64_t reduced, const std::function<Exp
 }
 } // namespace
 
+namespace {
+// Images by units whose sums stand in registers.
+constexpr int kDotsImages = 4, kDotsUnits = 4;
+
+// y[o] with the inputs in the vector: sums over its elements as well. The weight is read by the vector as it is, and each
+// of its vectors by several images.
+void define_dots(KernelContext &k, const Node &n) {
+  auto v = k.vars(n.type); // lane, o
+  const int inputs = int(k.type(n, 0).dims[0]), units = int(n.type.dims[0]);
+  Var element("element"), m("m"), images("images"), block("block");
+  RDom d(0, inputs / k.lanes, "vectors");
+  Func x = turned(k, inputs, {}, [&](Expr lane, Expr i) { return k.in(n, 0)(lane, i); });
+  Func sum("sum"), dots("dots"), y("dense");
+  sum(element, m, images, block) = k.constant(0);
+  sum(element, m, images, block) += x(element, images * kDotsImages + m % kDotsImages, d.x) *
+                                    k.in(n, 1)(d.x * k.lanes + element, min(block * kDotsUnits + m / kDotsImages, units - 1));
+  k.lane_sums = sums_over_lanes(k, kDotsImages * kDotsUnits, {images, block}, [&](Expr at, Expr of) { return sum(at, of, images, block); });
+  const Expr of = v[1] % kDotsUnits * kDotsImages + v[0] % kDotsImages;
+  dots(v) = k.lane_sums.back()(of % k.lanes, 0, of / k.lanes, v[0] / kDotsImages, v[1] / kDotsUnits);
+  y(v) = dots(v) + (n.inputs.size() == 3 ? Expr(k.in(n, 2)(v[1])) : k.constant(0));
+  k.form = KernelContext::Form::Dots;
+  k.reduce = sum;
+  k.staged = x;
+  k.rows = dots;
+  k.domain = d;
+  k.tile = {kDotsImages, kDotsUnits};
+  k.result(n, y);
+}
+} // namespace
+
+std::vector<Candidate> dense_forward(int64_t units, int64_t reduced, int64_t lanes) {
+  std::vector<Candidate> candidates = dense_vectors(units, reduced, lanes);
+  if (reduced % lanes == 0 && lanes % kDotsImages == 0) {
+    const double whole = double((units + kDotsUnits - 1) / kDotsUnits * kDotsUnits);
+    candidates.push_back({"inputs", whole * (0.5 * double(reduced) + 55) + 6 * double(reduced)});
+  }
+  return candidates;
+}
+
 std::vector<Candidate> dense_vectors(int64_t units, int64_t reduced, int64_t lanes) {
   const double work = double(units * reduced), whole = double((units + lanes - 1) / lanes * lanes);
   // A vector of 64 bytes takes one load a cycle and gives two products; of shorter ones there are two.
@@ -64,6 +103,16 @@ void register_dense(Registry &r) {
       y(v) = sums(v) + (n.inputs.size() == 3 ? Expr(k.in(n, 2)(v[1])) : k.constant(0));
       k.result(n, y);
       return;
+    }
+    if (!k.single) {
+      std::vector<Candidate> unpacked;
+      for (const Candidate &c : dense_forward(n.type.dims[0], k.type(n, 0).dims[0], k.lanes))
+        if (c.label != "units")
+          unpacked.push_back(c);
+      if (unpacked.size() > 1 && k.choose("vector", unpacked) == 1) {
+        define_dots(k, n);
+        return;
+      }
     }
     RDom d(0, int(k.type(n, 0).dims[0]), "inputs");
     Func y("dense");

@@ -12,4 +12,7 @@ namespace cnnc {
 // cycles.
 std::vector<Candidate> dense_vectors(int64_t units, int64_t reduced, int64_t lanes);
 
+// The same of the forward direction, where the inputs may stand in the vector too.
+std::vector<Candidate> dense_forward(int64_t units, int64_t reduced, int64_t lanes);
+
 } // namespace cnnc

@@ -45,8 +45,8 @@ void choose_sums(Graph &g) {
 void pack_weight(Graph &g, Node &n, Decisions &decisions, int lanes) {
   const Node &w = g[n.inputs[1]];
   const int64_t units = w.type.dims[0], inputs = w.type.dims[1];
-  const std::vector<Candidate> candidates = dense_vectors(units, inputs, lanes);
-  if (candidates.size() < 2 || decisions.take("layout.dense." + dims_text({inputs, units}), candidates) == 0)
+  const std::vector<Candidate> candidates = dense_forward(units, inputs, lanes);
+  if (candidates.size() < 2 || candidates[decisions.take("layout.dense." + dims_text({inputs, units}), candidates)].label != "units")
     return;
   for (ValueId v = 0; v < ValueId(g.nodes.size()); v++)
     if (g[v].op == "packed" && g[v].inputs[0] == n.inputs[1]) {
