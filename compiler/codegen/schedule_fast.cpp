@@ -72,19 +72,41 @@ void forward(KernelContext &k, Func out, const Type &type, const std::vector<con
     if (has_trait(*other, kWindow))
       pooled = other->list("kernel")[0];
   const int64_t outputs = n.integer("tile"), points = v[0], tile_count = v[3];
-  Tile tile = choose_tile(k, type.dims[0], tile_count, false, 1, m.accumulators(), m, [&](int64_t rows) {
-    return m.vector_bytes * rows * tile_count * std::max(outputs * pooled, points);
-  });
-  Var channel("channel"), tb("tb"), ti("ti"), t("t"), j("j"), i("i");
+  // Two rows of the result share the weights, where a tile of one row would take too many for its products.
+  const int64_t at_hand = pooled > 1 ? pooled : n.type.dims[1];
+  Tiles tiles[2];
+  double least[2] = {INFINITY, INFINITY};
+  for (int64_t together = 1; together <= std::min<int64_t>(2, at_hand); together++)
+    for (int64_t r = 1; r <= type.dims[0]; r++)
+      for (int64_t c = 1; c <= tile_count; c++) {
+        const int64_t sums = r * c * together;
+        if (sums > m.accumulators() || tile_count % c || m.vector_bytes * r * std::max(tile_count * outputs * std::max(pooled, together), points * c * together) > kLargestOnStack)
+          continue;
+        const double cost = cycles(double(sums), double(r + c * together), useful(type.dims[0], r) * useful(at_hand, together), m) + 1 / double(sums);
+        tiles[together - 1].offer(r, c, cost);
+        least[together - 1] = std::min(least[together - 1], cost);
+      }
+  std::vector<Candidate> candidates = {{"1", least[0]}};
+  if (std::isfinite(least[1]))
+    candidates.push_back({"2", least[1]});
+  const int together = int(k.choose("rows", candidates)) + 1;
+  const Tile tile = tiles[together - 1].choose(k);
+  Var channel("channel"), row("row"), tb("tb"), ti("ti"), t("t"), j("j"), i("i");
   out.vectorize(lane()).split(dim(0), dim(0), channel, tile.rows);
-  out.reorder(lane(), dim(2), channel, dim(1), dim(0)); // columns of the rows below stand side by side
+  std::vector<VarOrRVar> order = {lane(), dim(2), channel, dim(1), dim(0)}; // columns of the rows below stand side by side
+  if (pooled == 1) {
+    out.split(dim(1), dim(1), row, together);
+    order.insert(order.begin() + 3, row);
+  }
+  out.reorder(order);
   Func rows = k.rows, products = k.staged;
-  rows.compute_at(out, dim(1)).split(t, tb, ti, tile.columns).reorder(lane(), j, ti, dim(0), tb, dim(1)).vectorize(lane()).unroll(j);
+  rows.compute_at(out, dim(1)).split(t, tb, ti, tile.columns).split(dim(1), dim(1), row, together);
+  rows.reorder(lane(), j, ti, dim(0), row, tb, dim(1)).vectorize(lane()).unroll(j);
   on_stack(rows);
-  products.compute_at(rows, tb).reorder(lane(), t, dim(0), dim(1), i).vectorize(lane()).unroll(t).unroll(dim(0));
+  products.compute_at(rows, tb).reorder(lane(), t, dim(0), dim(1), i).vectorize(lane()).unroll(t).unroll(dim(0)).unroll(dim(1));
   on_stack(products);
   k.reduce.compute_at(products, i);
-  sums(k.reduce, {t, dim(0)}, {k.domain[0], k.domain[1]});
+  sums(k.reduce, {t, dim(0), dim(1)}, {k.domain[0], k.domain[1]});
 }
 
 void data(KernelContext &k, Func out, const Type &type, const std::vector<const Node *> &nodes, const MachineTarget &m) {

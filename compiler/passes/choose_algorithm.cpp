@@ -19,8 +19,9 @@ namespace {
 // Below this many multiply-adds an image nothing is won that could be measured, and small sums of small integers stay
 // exact.
 constexpr int64_t kLeastWork = 100000;
-// Costs in multiply-adds of a vector. An element of a transform that is stored, and of one that is used at once:
-constexpr double kStored = 5, kUsed = 2.5;
+// Costs in multiply-adds of a vector. An element of a transform that is stored, and of one that is used at once (its sum
+// begins, and leaves the registers and comes back, for a few products):
+constexpr double kStored = 5, kUsed = 5;
 constexpr int64_t kMostPhases = 64; // of a stride: with more, a phase has few of the kernel's elements
 constexpr double kLeastGain = 1.25; // a smaller one is lost where additions take the place of products (two multipliers a core)
 constexpr int64_t kMostTile = 6;    // outputs along an axis
