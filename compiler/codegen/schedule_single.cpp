@@ -102,6 +102,8 @@ void image(Single &s) {
         const int64_t held = convolved_rows(r) * (channels ? a * convolved_columns(c) : c * ((convolved_columns(a * s.width) + s.width - 1) / s.width));
         if (held > s.m.accumulators() && a * r * c > 1)
           break;
+        if (channels && convolved_columns(c) < s.k.keep && c < across)
+          continue;
         // Weights by the vector and elements that stand in the multiply-add, or vectors of the input, which cross cache lines.
         const double loads = channels ? double(a) + double(held / a) : double(c) + 1.5 * double(held / c);
         candidates.push_back({dims_text({a, r, c}), cycles(double(held), loads, useful(vectors_along, a) * useful(rows, r) * useful(across, c), s.m)});
@@ -126,8 +128,13 @@ void image(Single &s) {
   vectors(f, s, s.along, {});
   auto update = f.update();
   vectors(update, s, s.along, variables(s.k.domain));
-  if (channels)
-    return; // an element that several kernel columns read would be kept in a register of its own, and there are none left
+  if (channels) {
+    // An element that several kernel columns read would be kept in a register of its own, and there are none left: it is
+    // the columns of the image that are gone over.
+    if (s.k.keep > 1)
+      update.unroll(s.k.domain.x);
+    return;
+  }
   const int64_t held = convolved_rows(best_rows) * best_across * ((convolved_columns(int64_t(best_along) * s.width) + s.width - 1) / s.width);
   const Node *conv = nullptr;
   for (const Node *n : s.nodes)

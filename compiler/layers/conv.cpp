@@ -4,8 +4,8 @@
 #include <array>
 #include <fmt/format.h>
 
-#include "codegen/kernel.h"
-#include "codegen/target.h"
+#include "codegen/schedule.h"
+#include "graph/layout.h"
 #include "layers/builder.h"
 #include "layers/registry.h"
 #include "passes/differentiate.h"
@@ -86,6 +86,25 @@ Type infer_forward(const Graph &g, const Node &n) {
   return {Kind::Example, out};
 }
 
+// Whether a kernel with the channels in the vector goes over the columns of the image and adds each element to all results
+// of a row that it is part of: it is then broadcast once for all columns of the kernel. All sums of the row, or of the rows
+// of a window behind, stand in registers beside the weights of a kernel row.
+bool by_image_columns(KernelContext &k, const Node &n) {
+  if (layout_of(k.graph[n.inputs[1]]).innermost() != 0)
+    return false;
+  int64_t rows = 1;
+  for (const Node &other : k.graph.nodes)
+    if (other.group == n.group && has_trait(other, kWindow))
+      rows = other.list("kernel")[0];
+  const int64_t columns = n.type.dims[2], taps = n.list("kernel")[1], sums = rows * columns;
+  const int64_t read = rows * ((columns - 1) * n.list("stride")[1] + taps);
+  if (taps < 2 || sums > k.machine.accumulators() || sums + taps + 2 > k.machine.registers)
+    return false;
+  const double products = double(sums * taps);
+  return k.choose("columns", {{"of the kernel", cycles(products, products + double(taps), 1, k.machine)},
+                              {"of the image", cycles(products, double(read + taps), 1, k.machine)}}) == 1;
+}
+
 // y[k,p,q] = b[k] + sum over c,r,s of x[c, p*sh+r, q*sw+s] * w[k,c,r,s], the border laid out, one image at a time: the layout says what stands in the vector.
 void define_single(KernelContext &k, const Node &n) {
   auto v = k.vars(n.type); // lane, q, p, k
@@ -94,13 +113,20 @@ void define_single(KernelContext &k, const Node &n) {
   for (int64_t p : n.list("padding"))
     if (p != 0)
       throw GraphError{"conv: the padding has not been laid out"};
-  RDom d(0, int(wd[3]), 0, int(wd[2]), 0, int(wd[1]), "conv_domain"); // s, r, c
+  const bool image = by_image_columns(k, n);
+  const int taps = int(wd[3]), step = int(stride[1]);
+  RDom d(0, image ? (int(n.type.dims[2]) - 1) * step + taps : taps, 0, int(wd[2]), 0, int(wd[1]), "conv_domain"); // s or column, r, c
+  const Expr s = image ? d.x - v[1] * step : Expr(d.x);
+  if (image)
+    d.where(s >= 0 && s < taps);
+  k.keep = image ? int(n.type.dims[2]) : 1;
   Func y("conv");
   if (n.inputs.size() == 3)
     y(v) = k.in(n, 2)(v[3]);
   else
     y(v) = k.constant(0);
-  y(v) += k.in(n, 0)(v[0], v[1] * int(stride[1]) + d.x, v[2] * int(stride[0]) + d.y, d.z) * weight(k, n, k.in(n, 1), v[3], d.z, d.y, d.x);
+  y(v) += k.in(n, 0)(v[0], image ? Expr(d.x) : v[1] * step + d.x, v[2] * int(stride[0]) + d.y, d.z) *
+          weight(k, n, k.in(n, 1), v[3], d.z, d.y, image ? clamp(s, 0, taps - 1) : s);
   k.form = KernelContext::Form::Contraction;
   k.reduce = y;
   k.domain = d;
