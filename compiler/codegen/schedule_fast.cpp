@@ -114,18 +114,28 @@ void data(KernelContext &k, Func out, const Type &type, const std::vector<const 
   const auto &d = k.type(n, 0).dims; // D: n, K, P, T
   const int64_t outputs = n.integer("tile"), points = d[0], tile_count = d[3];
   const int64_t row_tiles = tile_count + (points - 1) / outputs;
-  Tile tile = choose_tile(k, type.dims[0], tile_count, false, 1, m.accumulators(), m, [&](int64_t rows) {
-    return m.vector_bytes * rows * std::max(tile_count * points, row_tiles * outputs);
-  });
+  Func rows = k.rows, products = k.staged;
   Var channel("channel"), tb("tb"), ti("ti"), t("t"), j("j"), i("i");
-  out.vectorize(lane()).split(dim(0), dim(0), channel, tile.rows).reorder(lane(), dim(2), channel, dim(1), dim(0));
+  out.vectorize(lane());
   if (type.dims[2] <= 16)
     out.unroll(dim(2));
-  Func rows = k.rows, products = k.staged;
   rows.compute_at(out, dim(1)).reorder(lane(), j, t, dim(0), dim(1)).vectorize(lane()).unroll(j);
   if (row_tiles <= 5)
     rows.unroll(t);
   on_stack(rows);
+  if (k.keep > 1) { // all rows at once, of one point after the other
+    out.reorder(lane(), dim(2), dim(1), dim(0));
+    products.compute_root().store_in(MemoryType::Heap).reorder(lane(), dim(1), t, dim(0), i).vectorize(lane()).unroll(dim(1));
+    Func f = k.reduce;
+    f.compute_at(products, t).vectorize(lane()).unroll(dim(1));
+    on_stack(f);
+    f.update().reorder(lane(), dim(1), k.domain[1], k.domain[0]).vectorize(lane()).unroll(dim(1)).unroll(k.domain[1]);
+    return;
+  }
+  Tile tile = choose_tile(k, type.dims[0], tile_count, false, 1, m.accumulators(), m, [&](int64_t rows) {
+    return m.vector_bytes * rows * std::max(tile_count * points, row_tiles * outputs);
+  });
+  out.split(dim(0), dim(0), channel, tile.rows).reorder(lane(), dim(2), channel, dim(1), dim(0));
   products.compute_at(out, dim(1)).split(t, tb, ti, tile.columns).reorder(lane(), ti, dim(0), tb, dim(1), i);
   products.vectorize(lane()).unroll(ti).unroll(dim(0));
   on_stack(products);

@@ -126,6 +126,18 @@ void define_forward(KernelContext &k, const Node &n) {
   k.result(n, y);
 }
 
+// Whether a data gradient goes over the rows of D and adds each to all rows of dx that it is part of: D is then read once for
+// all rows of the kernel. The sums of a column of dx stand in registers beside the weights of a kernel column.
+bool by_gradient_rows(KernelContext &k, const Node &n) {
+  constexpr int64_t kUnrolled = 100; // multiply-adds
+  const int64_t rows = n.type.dims[1], read = k.type(n, 0).dims[2], taps = k.type(n, 1).dims[3], products = read * taps;
+  if (taps < 2 || products > kUnrolled || rows > k.machine.accumulators() || rows + taps + 2 > k.machine.registers)
+    return false;
+  const double r = double(std::min<int64_t>(n.type.dims[0], 6)); // channels by columns that share loads else
+  return k.choose("rows", {{"of the image", cycles(r * 2, r + 2, 1, k.machine)},
+                           {"of the gradient", cycles(double(products), double(read + taps), 1, k.machine)}}) == 1;
+}
+
 // dx[c,h,w] = input' sum over k,r of U[i,k,c,r] D[i,k,h+top-r,t], element w + left - t*m of tile t, over the tiles
 void define_data_gradient(KernelContext &k, const Node &n) {
   auto v = k.vars(n.type); // lane, w, h, c
@@ -134,13 +146,18 @@ void define_data_gradient(KernelContext &k, const Node &n) {
   const auto &u = k.type(n, 1).dims, &dd = k.type(n, 0).dims;
   const auto &padding = n.list("padding");
   Var j("j"), t("t"), i("i");
-  RDom d(0, int(u[1]), 0, int(u[3]), "fast_domain"); // k, r
-  Expr p = v[2] + int(padding[0]) - d.y;
-  d.where(p >= 0 && p < int(dd[2]));
+  const bool gradient_rows = by_gradient_rows(k, n);
+  const int taps = int(u[3]), gradients = int(dd[2]);
+  RDom d(0, int(u[1]), 0, gradient_rows ? gradients : taps, "fast_domain"); // k, p or r
+  Expr p = gradient_rows ? Expr(d.y) : v[2] + int(padding[0]) - d.y, r = gradient_rows ? v[2] + int(padding[0]) - d.y : Expr(d.y);
+  if (gradient_rows)
+    d.where(r >= 0 && r < taps);
+  else
+    d.where(p >= 0 && p < gradients);
   Func sum("sum"), product("product"), row("row"), dx("dx");
   std::vector<Var> at = {v[0], t, v[2], v[3], i};
   sum(at) = k.constant(0);
-  sum(at) += D(v[0], t, clamp(p, 0, int(dd[2]) - 1), d.x, i) * U(d.y, v[3], d.x, i);
+  sum(at) += D(v[0], t, gradient_rows ? p : clamp(p, 0, gradients - 1), d.x, i) * U(gradient_rows ? clamp(r, 0, taps - 1) : r, v[3], d.x, i);
   product(at) = sum(at);
   Matrix back = transposed(matrices(n).input);
   Expr total;
@@ -160,6 +177,7 @@ void define_data_gradient(KernelContext &k, const Node &n) {
   Expr column = v[1] + int(padding[2]);
   dx(v) = row(v[0], column % m, column / m, v[2], v[3]);
   k.form = KernelContext::Form::FastData;
+  k.keep = gradient_rows ? int(n.type.dims[1]) : 1;
   k.reduce = sum;
   k.staged = product;
   k.rows = row;
