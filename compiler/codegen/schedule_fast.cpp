@@ -64,6 +64,17 @@ void sums(Func f, const std::vector<VarOrRVar> &tile, const std::vector<RVar> &r
     update.unroll(reduction[0], 2);
 }
 
+// Products of which the sums of all rows stand in registers, for one column of the kernel after the other.
+void over_rows(KernelContext &k, const RVar &row, const RVar &channel) {
+  Func products = k.staged, f = k.reduce;
+  Var t("t"), tb("tb"), i("i");
+  products.store_in(MemoryType::Heap).split(t, tb, t, k.tile[0]).reorder(lane(), t, dim(1), tb, dim(0), i);
+  products.vectorize(lane()).unroll(t).unroll(dim(1));
+  f.compute_at(products, tb).vectorize(lane()).unroll(t).unroll(dim(1));
+  on_stack(f);
+  f.update().reorder(lane(), t, dim(1), row, channel).vectorize(lane()).unroll(t).unroll(dim(1)).unroll(row);
+}
+
 void forward(KernelContext &k, Func out, const Type &type, const std::vector<const Node *> &nodes, const MachineTarget &m) {
   const Node &n = fast_node(nodes);
   const auto &v = k.type(n, 0).dims; // V: n, C, H, T
@@ -72,6 +83,19 @@ void forward(KernelContext &k, Func out, const Type &type, const std::vector<con
     if (has_trait(*other, kWindow))
       pooled = other->list("kernel")[0];
   const int64_t outputs = n.integer("tile"), points = v[0], tile_count = v[3];
+  if (k.tile[0]) {
+    // The products of some channels, which are near when the rows are made of them.
+    const int64_t each = m.vector_bytes * tile_count * outputs * pooled;
+    const int channels = int(std::clamp<int64_t>(kLargestOnStack / each, 1, std::min<int64_t>(4, type.dims[0])));
+    Var channel("channel"), t("t"), j("j");
+    Func rows = k.rows;
+    out.vectorize(lane()).split(dim(0), dim(0), channel, channels).reorder(lane(), dim(2), channel, dim(1), dim(0));
+    rows.compute_at(out, dim(1)).reorder(lane(), j, t, dim(0), dim(1)).vectorize(lane()).unroll(j);
+    on_stack(rows);
+    k.staged.compute_at(out, dim(0));
+    over_rows(k, k.domain[0], k.domain[1]);
+    return;
+  }
   // Two rows of the result share the weights, where a tile of one row would take too many for its products.
   const int64_t at_hand = pooled > 1 ? pooled : n.type.dims[1];
   Tiles tiles[2];
@@ -123,13 +147,10 @@ void data(KernelContext &k, Func out, const Type &type, const std::vector<const 
   if (row_tiles <= 5)
     rows.unroll(t);
   on_stack(rows);
-  if (k.keep > 1) { // all rows at once, of one point after the other
+  if (k.tile[0]) { // of one point after the other, whose values stay in the first-level cache
     out.reorder(lane(), dim(2), dim(1), dim(0));
-    products.compute_root().store_in(MemoryType::Heap).reorder(lane(), dim(1), t, dim(0), i).vectorize(lane()).unroll(dim(1));
-    Func f = k.reduce;
-    f.compute_at(products, t).vectorize(lane()).unroll(dim(1));
-    on_stack(f);
-    f.update().reorder(lane(), dim(1), k.domain[1], k.domain[0]).vectorize(lane()).unroll(dim(1)).unroll(k.domain[1]);
+    products.compute_root();
+    over_rows(k, k.domain[1], k.domain[0]);
     return;
   }
   Tile tile = choose_tile(k, type.dims[0], tile_count, false, 1, m.accumulators(), m, [&](int64_t rows) {

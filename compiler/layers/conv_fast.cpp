@@ -99,6 +99,25 @@ void define_weight(KernelContext &k, const Node &n) {
   k.result(n, out);
 }
 
+// Whether a kernel goes over the rows that it reads and adds each to all rows of the result that it is part of: it is then
+// read once for all rows of the kernel. The sums of all rows stand in registers beside the weights of a kernel column; the
+// result is for how many tiles that are neighbours. 0: it goes over the rows of the kernel.
+int over_rows(KernelContext &k, const Node &n) {
+  constexpr int64_t kUnrolled = 100; // multiply-adds
+  const int64_t rows = n.type.dims[1], read = k.type(n, 0).dims[2], taps = k.type(n, 1).dims[3], tile_count = k.type(n, 0).dims[3];
+  const int64_t products = std::min(rows, read) * taps; // of a column: the longer of the two has a border that gives none
+  auto fits = [&](int64_t columns) {
+    return products * columns <= kUnrolled && rows * columns <= k.machine.accumulators() && rows * columns + taps + 2 <= k.machine.registers;
+  };
+  if (taps < 2 || !fits(1))
+    return 0;
+  const int64_t columns = tile_count % 2 == 0 && fits(2) ? 2 : 1;
+  const double r = double(std::min<int64_t>(n.type.dims[0], 6)); // channels by columns that share loads else
+  const bool over = k.choose("over", {{"rows of the kernel", cycles(r * 2, r + 2, 1, k.machine)},
+                                      {"rows of the image", cycles(double(products * columns), double(read * columns + taps), 1, k.machine)}}) == 1;
+  return over ? int(columns) : 0;
+}
+
 // y[k,p,q] = b[k] + output sum over c,r of U[i,k,c,r] V[i,c,p+r,t]
 void define_forward(KernelContext &k, const Node &n) {
   auto v = k.vars(n.type); // lane, q, p, k
@@ -106,11 +125,15 @@ void define_forward(KernelContext &k, const Node &n) {
   int m = int(n.integer("tile"));
   const auto &u = k.type(n, 1).dims;
   Var j("j"), t("t"), i("i");
-  RDom d(0, int(u[3]), 0, int(u[2]), "fast_domain"); // r, c
+  const int over = over_rows(k, n), taps = int(u[3]);
+  RDom d(0, over ? int(k.type(n, 0).dims[2]) : taps, 0, int(u[2]), "fast_domain"); // row of the image or r, c
+  const Expr r = over ? d.x - v[2] : Expr(d.x), h = over ? Expr(d.x) : v[2] + d.x;
+  if (over)
+    d.where(r >= 0 && r < taps);
   Func sum("sum"), product("product"), row("row"), y("fast_conv");
   std::vector<Var> at = {v[0], t, v[2], v[3], i};
   sum(at) = k.constant(0);
-  sum(at) += V(v[0], t, v[2] + d.x, d.y, i) * U(d.x, d.y, v[3], i);
+  sum(at) += V(v[0], t, h, d.y, i) * U(over ? clamp(r, 0, taps - 1) : r, d.y, v[3], i);
   product(at) = sum(at);
   Exprs z;
   for (int p = 0; p < int(points(n)); p++)
@@ -119,23 +142,12 @@ void define_forward(KernelContext &k, const Node &n) {
   row(v[0], j, t, v[2], v[3]) = n.inputs.size() == 3 ? k.in(n, 2)(v[3]) + value : value;
   y(v) = row(v[0], v[1] % m, v[1] / m, v[2], v[3]);
   k.form = KernelContext::Form::FastForward;
+  k.tile = {over};
   k.reduce = sum;
   k.staged = product;
   k.rows = row;
   k.domain = d;
   k.result(n, y);
-}
-
-// Whether a data gradient goes over the rows of D and adds each to all rows of dx that it is part of: D is then read once for
-// all rows of the kernel. The sums of a column of dx stand in registers beside the weights of a kernel column.
-bool by_gradient_rows(KernelContext &k, const Node &n) {
-  constexpr int64_t kUnrolled = 100; // multiply-adds
-  const int64_t rows = n.type.dims[1], read = k.type(n, 0).dims[2], taps = k.type(n, 1).dims[3], products = read * taps;
-  if (taps < 2 || products > kUnrolled || rows > k.machine.accumulators() || rows + taps + 2 > k.machine.registers)
-    return false;
-  const double r = double(std::min<int64_t>(n.type.dims[0], 6)); // channels by columns that share loads else
-  return k.choose("rows", {{"of the image", cycles(r * 2, r + 2, 1, k.machine)},
-                           {"of the gradient", cycles(double(products), double(read + taps), 1, k.machine)}}) == 1;
 }
 
 // dx[c,h,w] = input' sum over k,r of U[i,k,c,r] D[i,k,h+top-r,t], element w + left - t*m of tile t, over the tiles
@@ -146,7 +158,8 @@ void define_data_gradient(KernelContext &k, const Node &n) {
   const auto &u = k.type(n, 1).dims, &dd = k.type(n, 0).dims;
   const auto &padding = n.list("padding");
   Var j("j"), t("t"), i("i");
-  const bool gradient_rows = by_gradient_rows(k, n);
+  const int over = over_rows(k, n);
+  const bool gradient_rows = over != 0;
   const int taps = int(u[3]), gradients = int(dd[2]);
   RDom d(0, int(u[1]), 0, gradient_rows ? gradients : taps, "fast_domain"); // k, p or r
   Expr p = gradient_rows ? Expr(d.y) : v[2] + int(padding[0]) - d.y, r = gradient_rows ? v[2] + int(padding[0]) - d.y : Expr(d.y);
@@ -177,7 +190,7 @@ void define_data_gradient(KernelContext &k, const Node &n) {
   Expr column = v[1] + int(padding[2]);
   dx(v) = row(v[0], column % m, column / m, v[2], v[3]);
   k.form = KernelContext::Form::FastData;
-  k.keep = gradient_rows ? int(n.type.dims[1]) : 1;
+  k.tile = {over};
   k.reduce = sum;
   k.staged = product;
   k.rows = row;
