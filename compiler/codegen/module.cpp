@@ -490,7 +490,7 @@ void settle_functions(llvm::Module &m, const LibraryParts &parts, const std::map
     std::string name = f.getName().str();
     auto kernel = kernels.find(name);
     // Kernels and what calls them are for the target's vectors; what may run first is for any machine.
-    bool vectors = kernel != kernels.end();
+    bool vectors = kernel != kernels.end() || name == "floats_finite"; // which runs over all images and parameters
     for (const Routine &r : parts.routines)
       vectors = vectors || name == "cnnc_" + r.name;
     for (const char *a : {"target-cpu", "target-features", "tune-cpu", "prefer-vector-width", "min-legal-vector-width"})

@@ -94,16 +94,29 @@ static int is_finite(double value) {
   return (bits >> 52 & 0x7FF) != 0x7FF;
 }
 
-/* Not one NaN or infinity: a saturating activation would hide one from the loss, but not from the gradient. No early
-   end, so that the compiler takes several at a time. */
-static int floats_finite(const float *values, uint64_t count) {
-  uint32_t bad = 0;
-  for (uint64_t i = 0; i < count; i++) {
+/* Not one NaN or infinity: a saturating activation would hide one from the loss, but not from the gradient. All images
+   and parameters pass through here, so the compiler makes it for the target's vectors (codegen/module.cpp): it is not to
+   be called, nor inlined, before the processor is known to have them. */
+typedef uint32_t words __attribute__((vector_size(64)));
+__attribute__((noinline)) static int floats_finite(const float *values, uint64_t count) {
+  enum { WIDTH = sizeof(words) / sizeof(float) };
+  words bad[2] = {{0}, {0}};
+  uint64_t i = 0;
+  for (; i + 2 * WIDTH <= count; i += 2 * WIDTH)
+    for (int half = 0; half < 2; half++) {
+      words bits;
+      memcpy(&bits, values + i + half * WIDTH, sizeof bits);
+      bad[half] |= (words)((bits & 0x7F800000u) == 0x7F800000u);
+    }
+  bad[0] |= bad[1];
+  uint32_t any = 0;
+  for (int lane = 0; lane < WIDTH; lane++) any |= bad[0][lane];
+  for (; i < count; i++) {
     uint32_t bits;
     memcpy(&bits, values + i, sizeof bits);
-    bad |= (uint32_t)((bits & 0x7F800000u) == 0x7F800000u);
+    any |= (uint32_t)((bits & 0x7F800000u) == 0x7F800000u);
   }
-  return bad == 0;
+  return any == 0;
 }
 
 static int reals_finite(const cnnc_real *values, uint64_t count) {
