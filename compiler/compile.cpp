@@ -249,6 +249,7 @@ Compiled compile(Graph graph, const CompileOptions &options) {
   for (const MachineTarget &target : targets) {
     const auto tuned = options.tuned.find(target.name);
     decisions = Decisions(tuned == options.tuned.end() ? std::map<std::string, std::string>() : tuned->second);
+    decisions.additions_beside = target.additions_beside;
     c.infer = infer, c.train = train, c.single = c.graph;
     KernelSet kernels(target, real, c.graph.name, decisions, options.schedule);
     lanes = kernels.lanes();

@@ -68,7 +68,7 @@ public:
 
   Trial(const Graph &graph, const std::string &target, Labels chosen) : labels(std::move(chosen)) {
     CompileOptions options;
-    options.target = target;
+    options.target = "host";
     options.instrument = true;
     options.tuned[target] = labels;
     Compiled c = compile(graph, options);

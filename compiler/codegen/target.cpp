@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <llvm/ADT/StringRef.h>
+#include <llvm/Support/Host.h>
 
 #include "codegen/target.h"
 #include "compile.h"
@@ -65,6 +67,8 @@ MachineTarget machine_target(const std::string &asked) {
   } else {
     throw TargetError{fmt::format("unknown target '{}'; there are: host, {}", asked, fmt::join(target_names(), ", "))};
   }
+  // Of the processor and not of its instructions: asked for by name, a target is the same everywhere.
+  m.additions_beside = asked == "host" && llvm::sys::getHostCPUName().startswith("znver");
   if (m.vector_bytes >= 32)
     for (T::Feature f : {T::SSE41, T::AVX, T::AVX2, T::FMA, T::F16C})
       features.push_back(f);

@@ -22,6 +22,7 @@ struct MachineTarget {
   bool vectors = true;                               // false: a vector of 16 bytes is four registers
   double loads = 2;                                  // of a vector, a cycle
   bool estimates_reciprocal = false;                 // of float32, to 14 bits
+  bool additions_beside = false;                     // additions have units of their own, and take no time of multiply-adds
   // Accumulators of a register tile: what is left for operands is enough to load ahead.
   int accumulators() const { return !vectors ? 6 : registers == 32 ? 26
                                                                    : 12; }

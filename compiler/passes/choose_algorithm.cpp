@@ -20,10 +20,13 @@ namespace {
 // exact.
 constexpr int64_t kLeastWork = 100000;
 // Costs in multiply-adds of a vector. An element of a transform that is stored, and of one that is used at once (its sum
-// begins, and leaves the registers and comes back, for a few products):
-constexpr double kStored = 5, kUsed = 5;
+// begins, and leaves the registers and comes back, for a few products). Measured on Zen 4, where additions run beside
+// multiply-adds, and on Ice Lake, where they take their place.
+constexpr double kStored = 5;
+double used(const Decisions &d) { return d.additions_beside ? 2.5 : 5; }
+// What a fast algorithm has to win by its products.
+double least_gain(const Decisions &d) { return d.additions_beside ? 1.05 : 1.25; }
 constexpr int64_t kMostPhases = 64; // of a stride: with more, a phase has few of the kernel's elements
-constexpr double kLeastGain = 1.25; // a smaller one is lost where additions take the place of products (two multipliers a core)
 constexpr int64_t kMostTile = 6;    // outputs along an axis
 constexpr int64_t kMostRow = 250;   // vectors, of 64 bytes at most: 16 KB of stack
 
@@ -35,14 +38,14 @@ struct Shape {
   double products() const { return double(channels * rows * inputs * kernel_rows); } // for each point of a row
 };
 
-double fast_cost(const Shape &s, int64_t m) {
+double fast_cost(const Shape &s, int64_t m, const Decisions &decisions) {
   const double points = double(m + s.kernel_columns - 1), tiles = double((s.columns + m - 1) / m);
   const double input = double(s.inputs * s.input_rows), output = double(s.channels * s.rows);
-  double cost = kStored * input + s.products() + kUsed * output;
+  double cost = kStored * input + s.products() + used(decisions) * output;
   if (s.weight_gradient || s.data_gradient)
     cost += kStored * output;
   if (s.data_gradient)
-    cost += s.products() + kUsed * input;
+    cost += s.products() + used(decisions) * input;
   if (s.weight_gradient) {
     // Both factors are values of the chunk, from the second-level cache: a load takes the time of two multiply-adds.
     const double k = double(std::min<int64_t>(s.channels, 4)), c = double(std::min<int64_t>(s.inputs, 6));
@@ -71,7 +74,7 @@ int64_t choose_tile(const Shape &s, double by_direction, bool always, Decisions 
   offer(0, "each direction by itself", by_direction);
   for (int64_t m = 2; m + s.kernel_columns - 1 <= kMostPoints; m++)
     if (row_vectors(s, m) <= kMostRow)
-      offer(m, "tiles of " + std::to_string(m), fast_cost(s, m));
+      offer(m, "tiles of " + std::to_string(m), fast_cost(s, m, decisions));
   const std::string key = "algorithm.conv." + dims_text({s.channels, s.rows, s.columns}) + "." + dims_text({s.inputs, s.input_rows}) + "." +
                           dims_text({s.kernel_rows, s.kernel_columns}) + (s.weight_gradient ? ".dw" : "") + (s.data_gradient ? ".dx" : "");
   return tiles[decisions.take(key, candidates)];
@@ -107,12 +110,12 @@ Choice choose_winograd(const std::string &of, const std::function<WinogradShape(
                        bool always, Decisions &decisions) {
   const WinogradShape one = shape_of({1, 1});
   if ((!always && direct < double(kLeastWork)) || one.phases() > kMostPhases)
-    return {{}, direct / kLeastGain};
+    return {{}, direct / least_gain(decisions)};
   std::vector<Pair> tiles;
   std::vector<Candidate> candidates;
   if (!always) {
     tiles.emplace_back();
-    candidates.push_back({"direct", direct / kLeastGain});
+    candidates.push_back({"direct", direct / least_gain(decisions)});
   }
   for (int64_t rows = 1; rows <= kMostTile; rows++)
     for (int64_t columns = 1; columns <= kMostTile; columns++) {
@@ -123,7 +126,7 @@ Choice choose_winograd(const std::string &of, const std::function<WinogradShape(
       candidates.push_back({fmt::format("tiles of {}x{}", rows, columns), winograd_cost(s, double(inputs), double(outputs), of == "weight")});
     }
   if (tiles.empty())
-    return {{}, direct / kLeastGain};
+    return {{}, direct / least_gain(decisions)};
   const std::string key = fmt::format("algorithm.conv.{}.{}x{}.{}x{}.{}x{}.{}x{}", of, inputs, outputs, one.rows.outputs, one.columns.outputs, one.rows.taps,
                                       one.columns.taps, one.rows.stride, one.columns.stride);
   const size_t taken = decisions.take(key, candidates);
