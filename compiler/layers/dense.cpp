@@ -66,7 +66,7 @@ void define_dots(KernelContext &k, const Node &n) {
 
 std::vector<Candidate> dense_forward(int64_t units, int64_t reduced, int64_t lanes) {
   std::vector<Candidate> candidates = dense_vectors(units, reduced, lanes);
-  if (reduced % lanes == 0 && lanes % kDotsImages == 0) {
+  if (reduced % lanes == 0 && lanes >= 16) { // shorter vectors have two loads a cycle, and too few registers
     const double whole = double((units + kDotsUnits - 1) / kDotsUnits * kDotsUnits);
     candidates.push_back({"inputs", whole * (0.5 * double(reduced) + 55) + 6 * double(reduced)});
   }
@@ -258,6 +258,9 @@ void register_dense(Registry &r) {
     l.samples.push_back(fmt::format("model m\ninput x: f32[1, 7, 5]\nflatten\ndense(19)\nsigmoid\n{}\ntanh\ndense(3)\n"
                                     "loss softmax_cross_entropy\noptimizer sgd(lr=0.1)\nbatch 5\n",
                                     d));
+  // Enough inputs to stand in the vector, and more units than are a multiple of a tile.
+  l.samples.push_back("model m\ninput x: f32[1, 16, 16]\nflatten\ndense(38)\nsigmoid\ndense(3)\n"
+                      "loss softmax_cross_entropy\noptimizer sgd(lr=0.1)\nbatch 5\n");
   r.layers.push_back(l);
 }
 } // namespace cnnc
