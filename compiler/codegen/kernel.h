@@ -50,7 +50,7 @@ public:
                     WinogradPoints };
   Form form = Form::Elementwise;
   Halide::Func reduce;                        // the reduction of Contraction, Rows, ChannelSums, PerLane, Products, Outer, Dots, LaneSum, FastWeight
-  Halide::Func staged;                        // ChannelSums: an input with its lanes behind its channels; Packed, Products, Outer, Dots, LaneSum: turned; FastForward, FastData: all points of a row
+  Halide::Func staged;                        // ChannelSums: an input with its lanes behind its channels; Packed, Products, Outer, Dots, LaneSum: turned; FastForward, FastData: all points, of a row or of all rows; FastWeight: of all channels
   Halide::Func rows;                          // FastForward, FastData: whole rows of the result; FastWeight: of the kernel; Rows: rows of the image with their border; ChannelSums: the image with its border, where dy stands in the vector; Products: before they are turned; Dots: all sums
   std::vector<int> tile;                      // FastForward, FastData: tiles whose rows' sums stand in registers together, or 0; FastWeight, Dots: the register tile, by which its stages are indexed
   int keep = 1;                               // Rows: how many of them are needed at a time; Contraction of one image: columns whose sums stand in registers together, at least

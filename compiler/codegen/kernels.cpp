@@ -271,7 +271,7 @@ KernelCall KernelSet::group(const Graph &whole, const GraphPlan &plan, const std
   Param<float> scale32("scale");
   Param<double> scale64("scale");
   k.scale = real_.bits() == 64 ? Expr(scale64) : Expr(scale32);
-  k.valid.set_estimate(lanes_), scale32.set_estimate(1), scale64.set_estimate(1);
+  k.valid.set_estimate(late ? plan.kept : lanes_), scale32.set_estimate(1), scale64.set_estimate(1);
   arguments.push_back(k.valid);
   arguments.push_back(real_.bits() == 64 ? Halide::Argument(scale64) : Halide::Argument(scale32));
   if (late)

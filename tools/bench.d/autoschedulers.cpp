@@ -163,12 +163,15 @@ int extent(const Halide::Expr &e) {
 // The arguments of a kernel with random inputs.
 class Call {
 public:
-  Call(const Kernel &kernel, const Plan &plan, int lanes) : lanes_(lanes) {
+  Call(const Kernel &kernel, const Plan &plan, int lanes) : valid_(lanes) {
     std::mt19937 random(1);
     for (const Halide::Argument &a : kernel.arguments) {
       if (a.is_scalar()) {
-        arguments_.push_back(a.name == "valid" ? static_cast<void *>(&lanes_) : a.name == "step" ? static_cast<void *>(&step_)
-                                                                                                 : static_cast<void *>(&scale_));
+        if (a.name == "fresh") // it takes several chunks at a time
+          valid_ = plan.kept;
+        arguments_.push_back(a.name == "valid" ? static_cast<void *>(&valid_) : a.name == "step"  ? static_cast<void *>(&step_)
+                                                                            : a.name == "fresh" ? static_cast<void *>(&fresh_)
+                                                                                                : static_cast<void *>(&scale_));
         continue;
       }
       std::vector<std::pair<int, int>> shape;
@@ -213,7 +216,7 @@ private:
     memory_.push_back(std::make_unique<Memory>(type, shape, random));
     arguments_.push_back(&memory_.back()->buffer);
   }
-  int lanes_, step_ = 1;
+  int valid_, step_ = 1, fresh_ = 0;
   float scale_ = 1.f / 256;
   std::vector<std::unique_ptr<Memory>> memory_;
   std::vector<void *> arguments_;
@@ -309,7 +312,8 @@ void make_all(const Graph &graph, const std::string &conv, const Made &ours, siz
 
 ordered_json time_all(const Made &ours, size_t i, const std::string &path) {
   const Kernel &kernel = ours.kernels[i];
-  ordered_json answer = {{"kernel", kernel.name}, {"what", ""}, {"routines", ordered_json::array()}};
+  const bool kept = std::any_of(kernel.arguments.begin(), kernel.arguments.end(), [](const Halide::Argument &a) { return a.name == "fresh"; });
+  ordered_json answer = {{"kernel", kernel.name}, {"what", ""}, {"routines", ordered_json::array()}, {"chunks", kept ? ours.plan.kept : 1}};
   for (const CallInfo &c : ours.calls)
     if (c.kernel == kernel.name) {
       const size_t equals = c.what.find("= ");
