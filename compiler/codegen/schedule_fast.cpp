@@ -172,6 +172,7 @@ void weight(KernelContext &k, Func out) {
   total.reorder(dim(3), input, channel, dim(2), dim(1), dim(0)).unroll(dim(3)).unroll(input);
   back.compute_at(out, dim(2)).split(m, m, in_vector, k.lanes, TailStrategy::RoundUp).reorder(in_vector, s, m).vectorize(in_vector).unroll(s);
   on_stack(back);
+  back.reorder_storage(m, s, r, Var("inputs"), Var("channels"));
   points_sum.compute_root().store_in(MemoryType::Heap).split(m, m, in_vector, k.lanes, TailStrategy::RoundUp).vectorize(in_vector);
   sum_lanes(k.lane_sums, points_sum, m);
   k.reduce.compute_at(points_sum, r);

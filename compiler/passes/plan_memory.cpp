@@ -305,8 +305,10 @@ Plan plan_memory(const Graph &infer, const Graph &train, const Graph &single, in
   plan.lanes = lanes;
   plan.element_bytes = element_bytes;
   const int64_t chunks = (infer.batch + lanes - 1) / lanes;
-  plan.partial_sums = int(std::clamp<int64_t>(chunks, 1, plan.partial_sums));                               // no more than chunks
-  plan.kept = int(std::clamp<int64_t>((chunks + plan.partial_sums - 1) / plan.partial_sums, 1, plan.kept)); // no more than a partial sum has
+  if (chunks < plan.partial_sums) { // memory is the same for all larger batches
+    plan.partial_sums = int(std::max<int64_t>(1, chunks));
+    plan.kept = 1;
+  }
   for (const Node &n : infer.nodes)
     if (n.op == "parameter")
       plan.parameters.push_back(n.name);
