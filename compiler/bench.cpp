@@ -174,7 +174,7 @@ BenchReport bench(const Graph &forward, const BenchOptions &options) {
   r.calls = watched.calls;
   for (const CallInfo &call : r.calls) {
     r.macs += call.routine == "infer" ? call.macs : 0;
-    r.train_macs += call.routine == "train" ? call.macs : 0;
+    r.train_macs += call.routine == "train" || call.routine == "train_kept" ? call.macs : 0;
   }
   for (const std::string graph : {"training", "inference", "one image"}) {
     const bool training = graph == "training", single = graph == "one image";

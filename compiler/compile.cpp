@@ -285,7 +285,7 @@ Compiled compile(Graph graph, const CompileOptions &options) {
     c.calls.clear();
     for (const Routine &r : parts.routines)
       for (const KernelCall &call : r.calls)
-        c.calls.push_back({r.name, call.kernel, call.what, call.macs * call.chunks, call.bytes, call.result, call.places.back(), kernels.key(call.kernel)});
+        c.calls.push_back({r.name, call.kernel, call.what, call.macs, call.bytes, call.chunks, call.result, call.places.back(), kernels.key(call.kernel)});
     c.decisions = decisions.made();
     if (options.with_kernels)
       options.with_kernels(kernels, plan);

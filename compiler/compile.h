@@ -37,6 +37,7 @@ struct CallInfo {
   std::string routine, kernel, what; // "train", "lenet_k3_conv_sigmoid", "%4 = conv sigmoid"
   int64_t macs = 0;                  // an example, by the direct method
   int64_t bytes = 0;                 // read and written by one call
+  int64_t chunks = 1;                // that one call works on
   std::string result = "";           // the name of the value that it makes in its graph; empty: none
   Place place;                       // of the result
   std::string decisions = "";        // how the keys of its kernel's decisions begin; empty: there are none

@@ -76,7 +76,7 @@ std::string written(const std::string &key, const Library &l) {
   for (const CallInfo &c : l.calls) {
     for (const std::string *s : {&c.routine, &c.kernel, &c.what, &c.result, &c.decisions})
       w.text(*s);
-    for (int64_t n : {c.macs, c.bytes, int64_t(c.place.region), c.place.offset})
+    for (int64_t n : {c.macs, c.bytes, c.chunks, int64_t(c.place.region), c.place.offset})
       w.number(uint64_t(n));
   }
   const uint64_t sum = fnv1a(w.bytes);
@@ -104,7 +104,7 @@ std::optional<Library> read(const std::string &key, std::string_view bytes) {
     CallInfo c;
     for (std::string *s : {&c.routine, &c.kernel, &c.what, &c.result, &c.decisions})
       *s = r.text();
-    for (int64_t *i : {&c.macs, &c.bytes})
+    for (int64_t *i : {&c.macs, &c.bytes, &c.chunks})
       *i = int64_t(r.number());
     c.place.region = Region(r.number());
     c.place.offset = int64_t(r.number());

@@ -21,7 +21,7 @@ struct Options {
   BuildOptions build;
 };
 
-double flops(const BenchReport &r, const CallInfo &c) { return 2.0 * double(c.macs) * (c.routine == "infer_one" ? 1 : r.lanes); }
+double flops(const BenchReport &r, const CallInfo &c) { return 2.0 * double(c.macs) * double(c.routine == "infer_one" ? 1 : r.lanes * c.chunks); }
 
 // The least time that a limit allows, and its name: arithmetic, or reading what does not stand in registers.
 std::pair<double, const char *> limit(const BenchReport &r, const KernelTime &k) {
