@@ -169,9 +169,9 @@ public:
       if (a.is_scalar()) {
         if (a.name == "fresh") // it takes several chunks at a time
           valid_ = plan.kept;
-        arguments_.push_back(a.name == "valid" ? static_cast<void *>(&valid_) : a.name == "step"  ? static_cast<void *>(&step_)
-                                                                            : a.name == "fresh" ? static_cast<void *>(&fresh_)
-                                                                                                : static_cast<void *>(&scale_));
+        arguments_.push_back(a.name == "valid" ? static_cast<void *>(&valid_) : a.name == "step" ? static_cast<void *>(&step_)
+                                                                            : a.name == "fresh"  ? static_cast<void *>(&fresh_)
+                                                                                                 : static_cast<void *>(&scale_));
         continue;
       }
       std::vector<std::pair<int, int>> shape;
