@@ -10,17 +10,16 @@ namespace cnnc {
 using namespace Halide;
 
 namespace {
-// Rows: the last may be partly of no use where `whole` is not set. Columns: always a divisor. `stack`: bytes of the
-// largest buffer that a tile needs beside the registers. `loop`: cycles of a step that are not arithmetic. `limit`:
-// accumulators.
+// Rows: the last may be partly of no use. Columns: always a divisor. `stack`: bytes of the largest buffer that a tile needs
+// beside the registers.
 template <class F>
-Tile choose_tile(KernelContext &k, int64_t rows, int64_t columns, bool whole, double loop, int limit, const MachineTarget &m, F stack) {
+Tile choose_tile(KernelContext &k, int64_t rows, int64_t columns, const MachineTarget &m, F stack) {
   Tiles tiles;
-  for (int64_t r = 1; r <= rows && r <= limit; r++)
-    for (int64_t c = 1; c <= columns && r * c <= limit; c++) {
-      if (columns % c || (whole && rows % r) || stack(r) > kLargestOnStack)
+  for (int64_t r = 1; r <= rows && r <= m.accumulators(); r++)
+    for (int64_t c = 1; c <= columns && r * c <= m.accumulators(); c++) {
+      if (columns % c || stack(r) > kLargestOnStack)
         continue;
-      tiles.offer(r, c, cycles(double(r * c), double(r + c), useful(rows, r), m) + loop / double(r * c));
+      tiles.offer(r, c, cycles(double(r * c), double(r + c), useful(rows, r), m) + 1 / double(r * c)); // a cycle for the loop
     }
   return tiles.choose(k);
 }
@@ -153,7 +152,7 @@ void data(KernelContext &k, Func out, const Type &type, const std::vector<const 
     over_rows(k, k.domain[1], k.domain[0]);
     return;
   }
-  Tile tile = choose_tile(k, type.dims[0], tile_count, false, 1, m.accumulators(), m, [&](int64_t rows) {
+  Tile tile = choose_tile(k, type.dims[0], tile_count, m, [&](int64_t rows) {
     return m.vector_bytes * rows * std::max(tile_count * points, row_tiles * outputs);
   });
   out.split(dim(0), dim(0), channel, tile.rows).reorder(lane(), dim(2), channel, dim(1), dim(0));

@@ -100,8 +100,8 @@ void define_weight(KernelContext &k, const Node &n) {
 }
 
 // Whether a kernel goes over the rows that it reads and adds each to all rows of the result that it is part of: it is then
-// read once for all rows of the kernel. The sums of all rows stand in registers beside the weights of a kernel column; the
-// result is for how many tiles that are neighbours. 0: it goes over the rows of the kernel.
+// read once for all rows of the kernel. The sums of all rows stand in registers, beside the weights of a kernel column.
+// Returns of how many neighbouring tiles they do, or 0 where it goes over the rows of the kernel.
 int over_rows(KernelContext &k, const Node &n) {
   constexpr int64_t kUnrolled = 100; // multiply-adds
   const int64_t rows = n.type.dims[1], read = k.type(n, 0).dims[2], taps = k.type(n, 1).dims[3], tile_count = k.type(n, 0).dims[3];
@@ -158,19 +158,17 @@ void define_data_gradient(KernelContext &k, const Node &n) {
   const auto &u = k.type(n, 1).dims, &dd = k.type(n, 0).dims;
   const auto &padding = n.list("padding");
   Var j("j"), t("t"), i("i");
-  const int over = over_rows(k, n);
-  const bool gradient_rows = over != 0;
-  const int taps = int(u[3]), gradients = int(dd[2]);
-  RDom d(0, int(u[1]), 0, gradient_rows ? gradients : taps, "fast_domain"); // k, p or r
-  Expr p = gradient_rows ? Expr(d.y) : v[2] + int(padding[0]) - d.y, r = gradient_rows ? v[2] + int(padding[0]) - d.y : Expr(d.y);
-  if (gradient_rows)
+  const int over = over_rows(k, n), taps = int(u[3]), gradients = int(dd[2]);
+  RDom d(0, int(u[1]), 0, over ? gradients : taps, "fast_domain"); // k, p or r
+  const Expr other = v[2] + int(padding[0]) - d.y, p = over ? Expr(d.y) : other, r = over ? other : Expr(d.y);
+  if (over)
     d.where(r >= 0 && r < taps);
   else
     d.where(p >= 0 && p < gradients);
   Func sum("sum"), product("product"), row("row"), dx("dx");
   std::vector<Var> at = {v[0], t, v[2], v[3], i};
   sum(at) = k.constant(0);
-  sum(at) += D(v[0], t, gradient_rows ? p : clamp(p, 0, gradients - 1), d.x, i) * U(gradient_rows ? clamp(r, 0, taps - 1) : r, v[3], d.x, i);
+  sum(at) += D(v[0], t, over ? p : clamp(p, 0, gradients - 1), d.x, i) * U(over ? clamp(r, 0, taps - 1) : r, v[3], d.x, i);
   product(at) = sum(at);
   Matrix back = transposed(matrices(n).input);
   Expr total;
