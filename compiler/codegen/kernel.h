@@ -119,7 +119,7 @@ inline bool has_lane(const Type &t) { return t.kind == Kind::Example || t.kind =
 // NaN in, NaN out; float32 within 2 units in the last place where the result is normal, double by libm.
 Halide::Expr safe_exp(Halide::Expr x);
 Halide::Expr safe_tanh(Halide::Expr x);
-// The same, but to 1.2e-7 absolute and 4e-6 relative in float32 (of |x| > 87 as of 87).
+// The same, but to 1.3e-7 absolute and 4e-6 relative in float32 (of |x| > 87 as of 87).
 Halide::Expr safe_sigmoid(Halide::Expr x);
 Halide::Expr not_a_number(Halide::Expr x);
 

@@ -46,7 +46,7 @@ Expr safe_sigmoid(Expr x) {
   // As in safe_exp, with the exponent's offset in n. It is rounded of a neighbour of -1 / ln 2: two products, each of
   // which fuses with its sum, where one with two users would not.
   const float rounding = 12582912.0f + 127.0f;
-  Expr shifted = c * -1.4426951f + rounding;
+  Expr shifted = rounding - c * 1.4426951f;
   Expr f = c * -1.44269502f - (shifted - rounding);
   Expr p = 0.0013276472631950876f;
   for (float k : {0.0096755413431213274f, 0.055507132718556442f, 0.2402211972371072f, 0.69314696706503521f, 1.0000000716547141f})

@@ -24,6 +24,7 @@
 
 #include "codegen/embedded.h"
 #include "codegen/module.h"
+#include "codegen/sigmoid.h"
 
 namespace cnnc {
 
@@ -512,6 +513,8 @@ void settle_functions(llvm::Module &m, const LibraryParts &parts, const std::map
         if (kernel != kernels.end())
           settle_alignment(i, *kernel->second);
       }
+    if (kernel != kernels.end() && parts.target.estimates_reciprocal)
+      select_sigmoids(f);
     if (kernel != kernels.end() && kernel->second->streams && parts.target.vector_bytes == 64)
       stream_output(f, *kernel->second);
   }

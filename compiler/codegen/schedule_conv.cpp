@@ -74,9 +74,11 @@ void rows(KernelContext &k, Func out, const Type &type, const std::vector<const 
   Var channel("channel"), column("column"), block("block");
   Func f = k.reduce, whole = out; // with all columns of the convolution's result
   if (pooled) {
-    // The rows that a row of windows reads are computed for all channels, and pooled from there.
-    const ValueId read = (*window)->inputs[0];
-    whole = &k.graph[read] == &conv ? f.in(k.values.at(ValueId(*window - k.graph.nodes.data()))) : k.values.at(read);
+    // The sums that a row of windows reads are made of all channels, and pooled from there. What follows the convolution
+    // is computed with the windows, which are disjoint.
+    const auto id = [&](const Node *n) { return ValueId(n - k.graph.nodes.data()); };
+    const auto reader = std::find_if(nodes.begin(), nodes.end(), [&](const Node *n) { return n->inputs[0] == id(&conv); });
+    whole = f.in(k.values.at(id(*reader)));
     out.reorder(lane(), dim(2), dim(0), dim(1)).vectorize(lane());
     whole.compute_at(out, dim(1)).store_in(MemoryType::Heap);
   }

@@ -147,6 +147,7 @@ TEST_CASE("the sigmoid in float32 over its whole range") {
   std::vector<float> x(16 * 4096);
   for (size_t i = 0; i < x.size(); i++)
     x[i] = float(double(i) / double(x.size()) * 200 - 100);
+  x[1] = 1e30f, x[2] = -1e30f;
   const auto y = Inference(load(build_sample("model m\ninput x: f32[1, 64, 64]\nsigmoid\nflatten\nbatch 16\n"), false)).predict(x);
   double absolute = 0, relative = 0;
   for (size_t i = 0; i < x.size(); i++) {
@@ -156,8 +157,24 @@ TEST_CASE("the sigmoid in float32 over its whole range") {
       relative = std::max(relative, error / exact);
   }
   CHECK(absolute > 0);
-  CHECK(absolute <= 1.2e-7);
+  CHECK(absolute <= 1.3e-7);
   CHECK(relative <= 4e-6);
+}
+
+TEST_CASE("the sigmoid of sums that overflow") {
+  const cnnc_model *m = load(build_sample("model m\ninput x: f32[1, 4, 4]\nconv(2, kernel=1)\nconv(2, kernel=1)\nsigmoid\nflatten\nbatch 16\n"), false);
+  Inference net(m);
+  const std::vector<float> x(16 * 16, 1e38f);
+  // Two channels are infinite; then their sum and minus their sum.
+  net.set_parameters({1e38, 1e38, 0, 0, 1, 1, -1, -1, 0, 0});
+  const auto y = net.predict(x);
+  bool right = true;
+  for (size_t i = 0; i < y.size(); i++)
+    right = right && (i % 32 < 16 ? y[i] == 1 : y[i] >= 0 && y[i] < 1e-37);
+  CHECK(right);
+  net.set_parameters({1e38, 1e38, 0, 0, 1, 1, 1, -1, 0, 0}); // and their difference, which is NaN
+  std::vector<float> outputs(16 * 32);
+  CHECK(m->predict(net.net, x.data(), CNNC_F32, 16, outputs.data()) == CNNC_NOT_FINITE);
 }
 
 TEST_CASE("the check sees a wrong gradient") {
