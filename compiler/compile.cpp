@@ -87,14 +87,17 @@ void merge(ModelInfo &all, const ModelInfo &variant) {
 std::vector<Routine> make_routines(KernelSet &kernels, const Compiled &c, const Plan &plan, const ModelInfo &info) {
   auto image = [&](const char *op) { return c.infer.find(op); };
   auto place = [&](ValueId v) { return plan.infer.of(v)->place; };
-  int64_t input = c.infer[image("input")].type.size();
-  Routine pack_f32{"pack_f32", {kernels.pack(Halide::Float(32), Region::Images, place(image("input")), input)}};
-  Routine pack_u8{"pack_u8", {kernels.pack(Halide::UInt(8), Region::Images, place(image("input")), input)}};
+  auto pack = [&](const char *name, Halide::Type from, Region region, const Node &n) {
+    return Routine{name, kernels.pack(from, region, place(image(n.op.c_str())), n)};
+  };
+  const Node &input = c.infer[image("input")];
+  const int64_t elements = c.graph[c.graph.find("input")].type.size();
+  Routine pack_f32 = pack("pack_f32", Halide::Float(32), Region::Images, input), pack_u8 = pack("pack_u8", Halide::UInt(8), Region::Images, input);
   Routine pack_target{"pack_target", {}}, infer{"infer", {}}, prepare{"prepare", {}}, loss{"loss", {}}, train{"train", {}}, train_kept{"train_kept", {}}, finish{"finish_partial", {}};
   Routine prepare_infer{"prepare_infer", {}}, prepare_one{"prepare_one", {}}, infer_one{"infer_one", {}};
   Routine unpack{"unpack", {kernels.unpack(place(c.infer.output), c.infer[c.infer.output].type.size())}};
   if (ValueId t = image("target"); t != kNoValue)
-    pack_target.calls.push_back(kernels.pack(Halide::Float(32), Region::Targets, place(t), c.infer[t].type.size()));
+    pack_target = pack("pack_target", Halide::Float(32), Region::Targets, c.infer[t]);
   std::set<std::string> prepared; // in inference and training alike
   auto in_training = [&](const std::string &name) {
     return std::any_of(c.train.nodes.begin(), c.train.nodes.end(), [&](const Node &n) { return n.name == name; });
@@ -117,10 +120,10 @@ std::vector<Routine> make_routines(KernelSet &kernels, const Compiled &c, const 
     add(c.train, plan.train, group, train);
   for (const auto &group : plan.single.groups)
     add(c.single, plan.single, group, infer_one);
-  Routine convert_u8{"convert_u8", {kernels.convert(Halide::UInt(8), input)}};
+  Routine convert_u8{"convert_u8", {kernels.convert(Halide::UInt(8), elements)}};
   std::vector<Routine> all = {prepare, prepare_infer, pack_f32, pack_u8, pack_target, infer, unpack, loss, train, train_kept, finish, prepare_one, convert_u8, infer_one};
   if (info.f64)
-    all.push_back({"convert_f32", {kernels.convert(Halide::Float(32), input)}});
+    all.push_back({"convert_f32", {kernels.convert(Halide::Float(32), elements)}});
   Routine reduce{"reduce", {}}, update{"update", {}};
   if (c.graph.loss != kNoValue) {
     reduce.calls.push_back(kernels.reduce(plan));
@@ -229,7 +232,9 @@ Compiled compile(Graph graph, const CompileOptions &options) {
   };
   c.infer = c.train = std::move(graph);
   bool trains = c.train.loss != kNoValue;
+  pass("store-border", c.infer);
   if (trains) {
+    pass("store-border", c.train);
     pass("differentiate", c.train);
     pass("remove-dead", c.train);
   } else {

@@ -54,6 +54,7 @@ public:
   Halide::Func rows;                          // FastForward, FastData: whole rows of the result; FastWeight: of the kernel; Rows: rows of the image with their border; ChannelSums: the image with its border, where dy stands in the vector; Products: before they are turned; Dots: all sums
   std::vector<int> tile;                      // FastForward, FastData: tiles whose rows' sums stand in registers together, or 0; FastWeight, Dots: the register tile, by which its stages are indexed
   int keep = 1;                               // Rows: how many of them are needed at a time; Contraction of one image: columns whose sums stand in registers together, at least
+  Halide::Func by_row;                        // Rows, Elementwise: an image of the group whose rows the output takes one after the other
   bool as_stored = false;                     // Rows: they are those of the input
   int phases = 1;                             // Rows: columns that are equal modulo this are computed together
   std::vector<Halide::Func> lane_sums;        // FastWeight, Dots: as sums_over_lanes gives them
@@ -119,7 +120,8 @@ inline bool has_lane(const Type &t) { return t.kind == Kind::Example || t.kind =
 // NaN in, NaN out; float32 within 2 units in the last place where the result is normal, double by libm.
 Halide::Expr safe_exp(Halide::Expr x);
 Halide::Expr safe_tanh(Halide::Expr x);
-// The same, but to 1.3e-7 absolute and 4e-6 relative in float32 (of |x| > 87 as of 87).
+// The same, but to 1.3e-7 absolute and 4e-6 relative in float32 (of |x| > 87 as of 87; in a sum of two, of
+// x < -43.5 as of -43.5, which is 1.3e-19).
 Halide::Expr safe_sigmoid(Halide::Expr x);
 Halide::Expr not_a_number(Halide::Expr x);
 

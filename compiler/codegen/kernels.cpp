@@ -319,28 +319,78 @@ KernelCall KernelSet::group(const Graph &whole, const GraphPlan &plan, const std
   return call;
 }
 
-KernelCall KernelSet::pack(Halide::Type from, Region region, Place to, int64_t elements) {
-  KernelCall call{"", {{region, 0}, to}, {0, 0}, from.is_uint() ? "pack u8" : "pack f32", 0, elements * lanes_ * (from.bytes() + real_.bytes())};
-  std::string text = fmt::format("pack {} {}\n", from.bits(), elements);
+std::vector<KernelCall> KernelSet::pack(Halide::Type from, Region region, Place to, const Node &n) {
+  const std::vector<int64_t> &image = n.list("dims");
+  int64_t elements = 1;
+  for (int64_t d : image)
+    elements *= d;
+  const std::vector<int64_t> border = n.has("border") ? n.list("border") : std::vector<int64_t>();
+  // Without a border the image is one row.
+  const int64_t w = border.empty() ? elements : image[2], h = border.empty() ? 1 : image[1], channels = elements / w / h;
+  Shape shape = {{lanes_, w, h, channels}, {1, lanes_, lanes_ * w, lanes_ * w * h}};
+  std::vector<KernelCall> calls;
+  if (!border.empty()) {
+    const int64_t width = n.type.dims[2];
+    shape.strides = {1, lanes_, lanes_ * width, lanes_ * width * n.type.dims[1]};
+    calls.push_back(zero_border(to, n));
+    to.offset += (border[0] * width + border[2]) * lanes_ * real_.bytes();
+  }
+  calls.push_back({"", {{region, 0}, to}, {0, 0}, from.is_uint() ? "pack u8" : "pack f32", 0, elements * lanes_ * (from.bytes() + real_.bytes())});
+  const std::string text = fmt::format("pack {} {} to {}\n", from.bits(), dims_text(shape.extents), dims_text(shape.strides));
+  if (const Kernel *known = find(text)) {
+    calls.back().kernel = known->name;
+    return calls;
+  }
+  Var lane("lane"), x("x"), xo("xo"), xi("xi"), y("y"), channel("channel");
+  ImageParam in(from, 2, "in");
+  fix_shape(in, {elements, lanes_}, from.bytes());
+  Func out("out");
+  Expr e = cast(real_, in((channel * int(h) + y) * int(w) + x, lane));
+  out(lane, x, y, channel) = from.is_uint() ? e * Internal::make_const(real_, 1.0 / 255) : e;
+  bound_all(out, shape.extents);
+  fix_shape(out.output_buffer(), shape, 64);
+  if (scheduled_) {
+    if (w >= lanes_)
+      turn(out.split(x, xo, xi, lanes_, TailStrategy::ShiftInwards), lane, xi);
+    else
+      out.vectorize(lane);
+  }
+  calls.back().kernel = add(from.is_uint() ? "pack_u8" : "pack_f32", text, Pipeline(out), {in}).name;
+  return calls;
+}
+
+// The border of the input's memory, which other values have used.
+KernelCall KernelSet::zero_border(Place to, const Node &n) {
+  const std::vector<int64_t> &image = n.list("dims"), &border = n.list("border");
+  const int h = int(image[1]), w = int(image[2]), top = int(border[0]), left = int(border[2]);
+  const int height = int(n.type.dims[1]), width = int(n.type.dims[2]);
+  KernelCall call{"", {to}, {0}, "border", 0, (n.type.size() - image[0] * h * w) * lanes_ * real_.bytes()};
+  const std::string text = fmt::format("border {} of {}\n", dims_text(border), dims_text(n.type.dims));
   if (const Kernel *known = find(text)) {
     call.kernel = known->name;
     return call;
   }
-  Var lane("lane"), i("i"), io("io"), ii("ii");
-  ImageParam in(from, 2, "in");
-  fix_shape(in, {elements, lanes_}, from.bytes());
+  const std::vector<int64_t> extents = {lanes_, width, height, image[0]};
+  Var lane("lane"), x("x"), y("y"), channel("channel");
   Func out("out");
-  Expr e = cast(real_, in(i, lane));
-  out(lane, i) = from.is_uint() ? e * Internal::make_const(real_, 1.0 / 255) : e;
-  bound_all(out, {lanes_, elements});
-  fix_shape(out.output_buffer(), {lanes_, elements}, 64);
-  if (scheduled_) {
-    if (elements >= lanes_)
-      turn(out.split(i, io, ii, lanes_, TailStrategy::ShiftInwards), lane, ii);
-    else
-      out.vectorize(lane);
-  }
-  call.kernel = add(from.is_uint() ? "pack_u8" : "pack_f32", text, Pipeline(out), {in}).name;
+  out(lane, x, y, channel) = undef(real_);
+  bound_all(out, extents);
+  fix_shape(out.output_buffer(), extents, 64);
+  int updates = 0;
+  auto zeros = [&](int column, int columns, int row, int rows) {
+    if (columns == 0 || rows == 0)
+      return;
+    RDom at(column, columns, row, rows, "border");
+    out(lane, at.x, at.y, channel) = Internal::make_zero(real_);
+    if (scheduled_)
+      out.update(updates).vectorize(lane);
+    updates++;
+  };
+  zeros(0, width, 0, top);
+  zeros(0, width, top + h, height - top - h);
+  zeros(0, left, top, h);
+  zeros(left + w, width - left - w, top, h);
+  call.kernel = add("border", text, Pipeline(out), {}).name;
   return call;
 }
 

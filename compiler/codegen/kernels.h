@@ -55,8 +55,8 @@ public:
   const std::string &prefix() const { return prefix_; }
 
   KernelCall group(const Graph &g, const GraphPlan &plan, const std::vector<ValueId> &nodes);
-  // [lanes][elements] of the user's numbers to [elements][lanes]
-  KernelCall pack(Halide::Type from, Region region, Place to, int64_t elements);
+  // [lanes][elements] of the user's numbers to [elements][lanes], as the input `n` is stored
+  std::vector<KernelCall> pack(Halide::Type from, Region region, Place to, const Node &n);
   // One image of the user's numbers as it is, in reals.
   KernelCall convert(Halide::Type from, int64_t elements);
   KernelCall unpack(Place from, int64_t elements);
@@ -75,6 +75,7 @@ private:
   std::map<std::string, size_t> by_text_;
   // The kernel of this text; null if it has to be made.
   const Kernel *find(const std::string &text) const;
+  KernelCall zero_border(Place to, const Node &n);
   Kernel &add(const std::string &what, const std::string &text, Halide::Pipeline pipeline, std::vector<Halide::Argument> arguments);
 };
 

@@ -504,6 +504,7 @@ void settle_functions(llvm::Module &m, const LibraryParts &parts, const std::map
       f.addFnAttr("reciprocal-estimates", "vec-divf:1");
     if (kernel != kernels.end()) {
       f.addFnAttr(llvm::Attribute::NoUnwind);
+      f.addFnAttr("stackrealign");                // to whole vectors, that one which finds no register does not cross lines of the cache
       f.addFnAttr(llvm::Attribute::NoInline);     // a routine's stack is its largest kernel's and not their sum
       f.addFnAttr(llvm::Attribute::OptimizeNone); // until `finish`: Halide has optimised it
     }

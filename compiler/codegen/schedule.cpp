@@ -1,5 +1,6 @@
 // Schedules by form. The batch stands in the lanes: the innermost dimension is one vector and is never split.
 #include <Halide.h>
+#include <algorithm>
 #include <cmath>
 
 #include "codegen/schedule.h"
@@ -145,6 +146,10 @@ void elementwise(Func out, const Type &type, const std::vector<const Node *> &no
 }
 } // namespace
 
+bool unrolls(const std::vector<const Node *> &nodes, const MachineTarget &m) {
+  return std::none_of(nodes.begin(), nodes.end(), [&](const Node *n) { return op_of(*n).many_operations && op_of(*n).many_operations(m); });
+}
+
 void schedule(KernelContext &k, Func out, const Type &type, const std::vector<const Node *> &nodes, const MachineTarget &m) {
   using Form = KernelContext::Form;
   switch (k.form) {
@@ -167,7 +172,10 @@ void schedule(KernelContext &k, Func out, const Type &type, const std::vector<co
   case Form::WinogradWeight:
   case Form::WinogradPoints: schedule_winograd(k, out, type, nodes, m); break;
   case Form::Elementwise:
-    if (has_lane(type)) {
+    if (k.by_row.defined()) {
+      const Func image = take_rows(k, out);
+      elementwise(image, k.type(*nodes.back(), 0), nodes, false);
+    } else if (has_lane(type)) {
       if (!k.roots.empty() && type.dims.size() > 1 && !k.accumulates) {
         // The reductions over the first dimension are done for one place at a time.
         std::vector<VarOrRVar> order = {lane(), dim(0)};

@@ -70,6 +70,11 @@ private:
 void schedule_winograd(KernelContext &context, Halide::Func out, const Type &type, const std::vector<const Node *> &nodes,
                        const MachineTarget &target);
 
+// schedule.cpp: whether the functions behind a kernel's sums are short enough to be unrolled over them.
+bool unrolls(const std::vector<const Node *> &nodes, const MachineTarget &target);
+// schedule_fast.cpp: the loops of an output that takes the rows of `context.by_row` as they are made. Returns that image: what
+// remains to be scheduled, as the output would be.
+Halide::Func take_rows(KernelContext &context, Halide::Func out);
 // schedule_conv.cpp: the forms of the direct convolution.
 void schedule_conv(KernelContext &context, Halide::Func out, const Type &type, const std::vector<const Node *> &nodes,
                    const MachineTarget &target);

@@ -32,18 +32,27 @@ struct Loops {
   bool channels_inside = false;
 };
 
-Loops choose_loops(KernelContext &k, int64_t channels, int64_t columns, int reach, int step, int64_t reduced, bool may_choose, const MachineTarget &m) {
+// The convolution's results that one of the kernel's is made of, in registers, and the columns to the next one's.
+struct Window {
+  int64_t rows = 1, columns = 1, step = 1;
+};
+
+Loops choose_loops(KernelContext &k, int64_t channels, int64_t columns, const Window &window, int reach, int step, int64_t reduced, bool may_choose, const MachineTarget &m) {
   constexpr double kStoredApart = 20; // cycles a vector
   const int limit = std::min(24, m.accumulators());
   Tiles tiles[2];
   double least[2] = {INFINITY, INFINITY};
   for (int inside = 0; inside <= int(may_choose); inside++)
     for (int r = 1; r <= std::min<int64_t>(channels, 12); r++)
-      for (int c = 1; c <= columns && r * c <= std::max(1, limit); c++) {
-        const double products = double(r * c * reach), image = double((c - 1) * step + reach), weights = r * reach;
+      for (int c = 1; c <= columns; c++) {
+        const int across = int((c - 1) * window.step + window.columns), places = int(window.rows) * across, sums = r * places;
+        // Those of a window's rows are all read before the next channel's weights are.
+        if (sums > 1 && (sums > limit || (window.rows > 1 && sums + places + 2 > m.registers)))
+          break;
+        const double products = double(sums * reach), image = double(window.rows) * double((across - 1) * step + reach), weights = r * reach;
         const bool near = inside && image * double(reduced * m.vector_bytes) <= 0.75 * double(m.l1_bytes);
         // With the channels inside, neighbouring results of a row are stored at long intervals.
-        const double stored = inside ? kStoredApart * double(r * c) / double(reduced) : 0;
+        const double stored = inside ? kStoredApart * double(sums) / double(reduced) : 0;
         const double cycles = std::max({products / 2, (image + weights) / m.loads, 4.0 * reach}) + image * (near ? 0.1 : 0.6) + weights * (inside ? 0.1 : 0.05) + stored;
         const double cost = cycles / (products * useful(channels, r) * useful(columns, c));
         tiles[inside].offer(r, c, cost);
@@ -56,24 +65,36 @@ Loops choose_loops(KernelContext &k, int64_t channels, int64_t columns, int reac
 }
 
 // Blocks of columns, then rows of the image outermost: what they need of the image is read once for all channels.
-void rows(KernelContext &k, Func out, const Type &type, const std::vector<const Node *> &nodes, const MachineTarget &m) {
+void rows(KernelContext &k, Func whole_kernel, const Type &whole_type, const std::vector<const Node *> &nodes, const MachineTarget &m) {
+  const bool by_row = k.by_row.defined();
+  Func out = by_row ? take_rows(k, whole_kernel) : whole_kernel;
+  const Type &type = by_row ? k.type(*nodes.back(), 0) : whole_type;
   const Node &conv = *nodes.front();
   const auto window = std::find_if(nodes.begin(), nodes.end(), [](const Node *n) { return has_trait(*n, kWindow); });
-  const bool pooled = window != nodes.end();
+  // From sums in registers, or, where what follows takes many operations, from stored ones.
+  Window each; // column of the result
+  bool apart = false;
+  if (window != nodes.end()) {
+    each = {(*window)->list("kernel")[0], (*window)->list("kernel")[1], (*window)->list("stride")[1]};
+    apart = 2 * each.rows * each.columns + 2 > m.registers || !unrolls(nodes, m);
+  }
   const int64_t left = k.phases > 1 ? conv.list("padding")[2] : 0;
   int64_t columns = (left + type.dims[2] - 1) / k.phases - left / k.phases + 1; // of a phase
-  if (pooled)
-    columns = (columns - 1) * (*window)->list("stride")[1] + (*window)->list("kernel")[1]; // that windows read
+  const int64_t read_step = each.step;
+  if (apart) {
+    columns = (columns - 1) * each.step + each.columns; // that windows read
+    each = {};
+  }
   const int reach = int(*Internal::as_const_int(k.domain[0].extent()));
   const int64_t inputs = *Internal::as_const_int(k.domain[1].extent());
   const int step = k.phases == 1 && conv.op == "conv" && reach > 1 ? int(conv.list("stride")[1]) : 1;
   const int64_t kernel_rows = *Internal::as_const_int(k.domain[2].extent());
-  const Loops loops = choose_loops(k, type.dims[0], columns, reach, step, inputs * kernel_rows, k.phases == 1, m);
+  const Loops loops = choose_loops(k, type.dims[0], columns, each, reach, step, inputs * kernel_rows, k.phases == 1, m);
   const Tile tile = loops.tile;
-  const int wide = block_of(columns, inputs * k.keep * m.vector_bytes * step, tile.columns, m);
+  const int wide = block_of(columns, inputs * k.keep * m.vector_bytes * step * each.step, tile.columns, m);
   Var channel("channel"), column("column"), block("block");
   Func f = k.reduce, whole = out; // with all columns of the convolution's result
-  if (pooled) {
+  if (apart) {
     // The sums that a row of windows reads are made of all channels, and pooled from there. What follows the convolution
     // is computed with the windows, which are disjoint.
     const auto id = [&](const Node *n) { return ValueId(n - k.graph.nodes.data()); };
@@ -83,7 +104,7 @@ void rows(KernelContext &k, Func out, const Type &type, const std::vector<const 
     whole.compute_at(out, dim(1)).store_in(MemoryType::Heap);
   }
   whole.vectorize(lane()).split(dim(0), dim(0), channel, tile.rows);
-  LoopLevel store = LoopLevel(out, Var::outermost());
+  LoopLevel store = LoopLevel(whole_kernel, Var::outermost());
   if (k.phases > 1) {
     // Whole rows, whose columns then take their places.
     Func apart = k.staged;
@@ -96,10 +117,10 @@ void rows(KernelContext &k, Func out, const Type &type, const std::vector<const 
   } else {
     const Var inner = dim(loops.channels_inside ? 0 : 2), outer = dim(loops.channels_inside ? 2 : 0);
     std::vector<VarOrRVar> order = {lane(), column, channel, inner, outer, dim(1)};
-    if (wide < columns) {
+    if (wide < columns && !by_row) {
       store = LoopLevel(out, block);
-      if (pooled) {
-        out.split(dim(2), block, dim(2), std::max<int>(1, wide / int((*window)->list("stride")[1]))).reorder(lane(), dim(2), dim(0), dim(1), block);
+      if (apart) {
+        out.split(dim(2), block, dim(2), std::max<int>(1, wide / int(read_step))).reorder(lane(), dim(2), dim(0), dim(1), block);
       } else {
         out.split(dim(2), block, dim(2), wide);
         order.push_back(block);
@@ -117,7 +138,7 @@ void rows(KernelContext &k, Func out, const Type &type, const std::vector<const 
     k.rows.store_at(store).compute_at(out, dim(1)).store_in(MemoryType::Heap).vectorize(v[0]);
     k.rows.reorder_storage(v[0], v[1], v[3], v[2]).reorder(v[0], v[1], v[3], v[2]);
     // Short pieces far apart: the machine's own prefetching does not see them come. A line for each column.
-    const int lines = wide * step;
+    const int lines = wide * step * int(each.step);
     if (const auto image = k.stored.find(conv.inputs[0]); lines <= kShortPiece && image != k.stored.end())
       k.rows.prefetch(image->second, v[1], v[3], kLinesAhead / lines);
   }

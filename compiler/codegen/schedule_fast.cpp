@@ -1,6 +1,7 @@
 // Schedules of the fast convolution (layers/conv_fast.cpp): transforms are unrolled over the points; products are
 // register tiles with the points outermost, so that one point's values stay in the first-level cache.
 #include <Halide.h>
+#include <algorithm>
 #include <cmath>
 
 #include "codegen/schedule.h"
@@ -90,6 +91,10 @@ void forward(KernelContext &k, Func out, const Type &type, const std::vector<con
     Func rows = k.rows;
     out.vectorize(lane()).split(dim(0), dim(0), channel, channels).reorder(lane(), dim(2), channel, dim(1), dim(0));
     rows.compute_at(out, dim(1)).reorder(lane(), j, t, dim(0), dim(1)).vectorize(lane()).unroll(j);
+    if (pooled * tile_count * outputs <= std::min(24, m.accumulators()) && unrolls(nodes, m)) { // from registers
+      rows.compute_at(out, channel).unroll(t).unroll(dim(1));
+      out.unroll(dim(2));
+    }
     on_stack(rows);
     k.staged.compute_at(out, dim(0));
     over_rows(k, k.domain[0], k.domain[1]);
@@ -178,6 +183,11 @@ void weight(KernelContext &k, Func out) {
   sums(k.reduce, {m}, {k.domain[0], k.domain[1]});
 }
 } // namespace
+
+Func take_rows(KernelContext &k, Func out) {
+  out.reorder(lane(), dim(0), dim(3), dim(1), dim(2)).unroll(dim(0)).vectorize(lane());
+  return Func(k.by_row).compute_at(out, dim(2)).store_in(MemoryType::Heap);
+}
 
 void schedule_fast(KernelContext &k, Func out, const Type &type, const std::vector<const Node *> &nodes, const MachineTarget &m) {
   using Form = KernelContext::Form;

@@ -1,4 +1,5 @@
 // The sigmoid in the instructions of AVX-512.
+#include <algorithm>
 #include <cmath>
 #include <llvm/Analysis/VectorUtils.h>
 #include <llvm/IR/IRBuilder.h>
@@ -7,6 +8,7 @@
 #include <llvm/IR/IntrinsicsX86.h>
 #include <llvm/IR/PatternMatch.h>
 #include <llvm/Transforms/Utils/Local.h>
+#include <map>
 #include <numeric>
 #include <vector>
 
@@ -32,56 +34,138 @@ Value *argument_of_sigmoid(Instruction &i) {
   return x;
 }
 
+using Values = std::vector<Value *>;
+
+// A sigmoid, or the sum of two.
+struct Sum {
+  Instruction *result, *first; // of its quotients
+  Values x;
+};
+
 // 1 / (1 + 2^t), t = -x / ln 2 = n + j/32 + f with whole n and j and 0 <= f < 1/32: 2^(j/32) from a table, and 2^f by the
 // polynomial of degree 2 with the least largest relative error there, 5.3e-8. The quotient by an estimate to 14 bits and
-// one step of Newton's method. t is rounded, by which the result is that of a neighbour of x.
-Value *sigmoid(IRBuilder<> &b, Value *x) {
-  Type *floats = x->getType();
+// one step of Newton's method; two that are added share it, 1 / c + 1 / d = (c + d) / (c d). t is rounded, by which the
+// result is that of a neighbour of x.
+// Of several sums, a step of all of them after the other: no operation then waits long for the one before it.
+Values sigmoids(IRBuilder<> &b, const std::vector<Sum> &sums) {
+  Values x;
+  std::vector<bool> paired;
+  for (const Sum &s : sums)
+    for (Value *v : s.x)
+      x.push_back(v), paired.push_back(s.x.size() == 2);
+  Type *floats = x[0]->getType();
   auto number = [&](float v) { return ConstantFP::get(floats, v); };
   auto fma = [&](Value *u, Value *v, Value *w) { return b.CreateIntrinsic(Intrinsic::fma, {floats}, {u, v, w}); };
-  Constant *all = b.getInt16(0xffff), *as_set = b.getInt32(4), *nothing = UndefValue::get(floats);
+  auto each = [&](size_t count, auto step) {
+    Values all;
+    for (size_t i = 0; i < count; i++)
+      all.push_back(step(i));
+    return all;
+  };
+  const size_t n = x.size();
+  Constant *every = b.getInt16(0xffff), *as_set = b.getInt32(4), *nothing = UndefValue::get(floats);
   constexpr double kFirst = 1.0000000529325516; // the polynomial's constant term, which the table contains
   std::vector<Constant *> table;
   for (int j = 0; j < 32; j++)
     table.push_back(ConstantFP::get(b.getFloatTy(), double(float(kFirst * std::exp2(j / 32.0)))));
   Constant *low = ConstantVector::get(ArrayRef<Constant *>(table).take_front(kLanes)), *high = ConstantVector::get(ArrayRef<Constant *>(table).drop_front(kLanes));
-
-  Value *t = b.CreateFMul(x, number(-1.44269504f));
-  // As of -87, where 1 / (1 + 2^t) is still normal. A NaN is not above the bound, and remains.
-  Constant *most = number(125.514465f);
-  t = b.CreateSelect(b.CreateFCmpOLT(most, t), most, t);
   constexpr uint32_t kDown = 1, kNoException = 8;
-  Value *f = b.CreateIntrinsic(Intrinsic::x86_avx512_mask_reduce_ps_512, {}, {t, b.getInt32(5 << 4 | kNoException | kDown), nothing, all, as_set});
+
+  Values t = each(n, [&](size_t i) { return b.CreateFMul(x[i], number(-1.44269504f)); });
+  // As of -87, where 1 / (1 + 2^t) is still normal, or of half of it, where a product of two is. A NaN is not above the
+  // bound, and remains.
+  t = each(n, [&](size_t i) {
+    Constant *most = number(paired[i] ? 62.7572325f : 125.514465f);
+    return b.CreateSelect(b.CreateFCmpOLT(most, t[i]), most, t[i]);
+  });
   // Beside a number this large 1/32 is the unit in the last place: j stands in the lowest bits.
-  Value *j = b.CreateIntrinsic(Intrinsic::x86_avx512_add_ps_512, {}, {t, number(393216), b.getInt32(kNoException | kDown)}); // 1.5 * 2^18
-  Value *power = b.CreateIntrinsic(Intrinsic::x86_avx512_vpermi2var_ps_512, {}, {low, b.CreateBitCast(j, FixedVectorType::get(b.getInt32Ty(), kLanes)), high});
-  power = b.CreateIntrinsic(Intrinsic::x86_avx512_mask_scalef_ps_512, {}, {power, t, nothing, all, as_set}); // times 2 to the floor of t
-  Value *p = fma(fma(f, number(0.24284060895f), number(0.69311652604f)), f, number(1));
-  Value *d = fma(power, p, number(1));
-  Value *y = b.CreateIntrinsic(Intrinsic::x86_avx512_rcp14_ps_512, {}, {d, nothing, all});
-  return b.CreateFMul(y, fma(b.CreateFNeg(d), y, number(2)));
+  constexpr float kLarge = 393216; // 1.5 * 2^18
+  const Values j = each(n, [&](size_t i) { return b.CreateIntrinsic(Intrinsic::x86_avx512_add_ps_512, {}, {t[i], number(kLarge), b.getInt32(kNoException | kDown)}); });
+  const Values f = each(n, [&](size_t i) { return b.CreateIntrinsic(Intrinsic::x86_avx512_mask_reduce_ps_512, {}, {t[i], b.getInt32(5 << 4 | kNoException | kDown), nothing, every, as_set}); });
+  Values power = each(n, [&](size_t i) { return b.CreateIntrinsic(Intrinsic::x86_avx512_vpermi2var_ps_512, {}, {low, b.CreateBitCast(j[i], FixedVectorType::get(b.getInt32Ty(), kLanes)), high}); });
+  Values p = each(n, [&](size_t i) { return fma(f[i], number(0.24284060895f), number(0.69311652604f)); });
+  power = each(n, [&](size_t i) { return b.CreateIntrinsic(Intrinsic::x86_avx512_mask_scalef_ps_512, {}, {power[i], t[i], nothing, every, as_set}); }); // times 2 to the floor of t
+  p = each(n, [&](size_t i) { return fma(p[i], f[i], number(1)); });
+  Values d = each(n, [&](size_t i) { return fma(power[i], p[i], number(1)); });
+  Values above; // of the fractions, and `d` what is below
+  for (size_t i = 0; i < sums.size(); i++) {
+    const bool two = sums[i].x.size() == 2;
+    above.push_back(two ? b.CreateFAdd(d[i], d[i + 1]) : nullptr);
+    if (two) {
+      d[i] = b.CreateFMul(d[i], d[i + 1]);
+      d.erase(d.begin() + std::ptrdiff_t(i) + 1);
+    }
+  }
+  const Values y = each(d.size(), [&](size_t i) { return b.CreateIntrinsic(Intrinsic::x86_avx512_rcp14_ps_512, {}, {d[i], nothing, every}); });
+  const Values rest = each(d.size(), [&](size_t i) { return fma(b.CreateFNeg(d[i]), y[i], number(2)); });
+  return each(d.size(), [&](size_t i) { return b.CreateFMul(above[i] ? b.CreateFMul(above[i], y[i]) : y[i], rest[i]); });
+}
+
+bool there_before(const Value *x, const Instruction *i) {
+  const auto *made = dyn_cast<Instruction>(x);
+  return !made || made->getParent() != i->getParent() || made->comesBefore(i);
+}
+
+std::vector<Sum> find(Function &f) {
+  std::vector<Sum> sums;
+  std::map<const Value *, size_t> by_quotient;
+  for (Instruction &i : instructions(f))
+    if (Value *x = argument_of_sigmoid(i)) {
+      by_quotient[&i] = sums.size();
+      sums.push_back({&i, &i, {x}});
+    } else if (i.getOpcode() == Instruction::FAdd && i.getOperand(0) != i.getOperand(1)) {
+      const auto a = by_quotient.find(i.getOperand(0)), c = by_quotient.find(i.getOperand(1));
+      if (a == by_quotient.end() || c == by_quotient.end() || !a->first->hasOneUse() || !c->first->hasOneUse())
+        continue;
+      Sum &s = sums[std::min(a->second, c->second)], &other = sums[std::max(a->second, c->second)];
+      if (s.first->getParent() != other.first->getParent() || !there_before(other.x[0], s.first))
+        continue;
+      s.result = &i;
+      s.x.push_back(other.x[0]);
+      other.x.clear();
+    }
+  sums.erase(std::remove_if(sums.begin(), sums.end(), [](const Sum &s) { return s.x.empty(); }), sums.end());
+  return sums;
 }
 } // namespace
 
 void select_sigmoids(Function &f) {
-  std::vector<std::pair<Instruction *, Value *>> found;
-  for (Instruction &i : instructions(f))
-    if (Value *x = argument_of_sigmoid(i))
-      found.push_back({&i, x});
-  for (auto [quotient, x] : found) {
-    IRBuilder<> b(quotient);
+  constexpr size_t kTogether = 4;
+  const std::vector<Sum> all = find(f);
+  for (size_t next = 0; next < all.size();) {
+    std::vector<Sum> group;
+    size_t count = 0;
+    for (; next < all.size(); next++) {
+      const Sum &s = all[next];
+      const bool fits = count + s.x.size() <= kTogether && s.x[0]->getType() == all[next - group.size()].x[0]->getType();
+      const Instruction *first = group.empty() ? s.first : group[0].first;
+      if (!group.empty() && (!fits || s.first->getParent() != first->getParent() || !std::all_of(s.x.begin(), s.x.end(), [&](const Value *x) { return there_before(x, first); })))
+        break;
+      group.push_back(s);
+      count += s.x.size();
+    }
+    IRBuilder<> b(group[0].first);
     FastMathFlags flags;
     flags.setAllowContract();
     b.setFastMathFlags(flags);
-    const unsigned lanes = cast<FixedVectorType>(x->getType())->getNumElements();
-    std::vector<Value *> parts;
+    // Vectors of several times the length part by part.
+    const unsigned lanes = cast<FixedVectorType>(group[0].x[0]->getType())->getNumElements();
+    std::vector<Values> parts(group.size());
     for (unsigned at = 0; at < lanes; at += kLanes) {
       std::vector<int> part(kLanes);
       std::iota(part.begin(), part.end(), int(at));
-      parts.push_back(sigmoid(b, lanes == kLanes ? x : b.CreateShuffleVector(x, part)));
+      std::vector<Sum> of_part = group;
+      for (Sum &s : of_part)
+        for (Value *&x : s.x)
+          x = lanes == kLanes ? x : b.CreateShuffleVector(x, part);
+      const Values made = sigmoids(b, of_part);
+      for (size_t i = 0; i < made.size(); i++)
+        parts[i].push_back(made[i]);
     }
-    quotient->replaceAllUsesWith(parts.size() == 1 ? parts[0] : concatenateVectors(b, parts));
-    RecursivelyDeleteTriviallyDeadInstructions(quotient);
+    for (size_t i = 0; i < group.size(); i++)
+      group[i].result->replaceAllUsesWith(parts[i].size() == 1 ? parts[i][0] : concatenateVectors(b, parts[i]));
+    for (const Sum &s : group)
+      RecursivelyDeleteTriviallyDeadInstructions(s.result);
   }
 }
 } // namespace cnnc

@@ -8,7 +8,7 @@ class Function;
 namespace cnnc {
 
 // Replaces each sigmoid of sixteen float32 that `f`'s vectors hold, written as codegen/math.cpp writes it, by one in
-// instructions that other processors lack: 14 operations in place of 19, and with the bounds that kernel.h states.
+// instructions that other processors lack: 14 operations in place of 17, and with the bounds that kernel.h states.
 void select_sigmoids(llvm::Function &f);
 
 } // namespace cnnc

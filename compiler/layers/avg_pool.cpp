@@ -35,7 +35,8 @@ void register_avg_pool(Registry &r) {
     auto v = k.vars(n.type); // lane, q, p, c
     const auto &size = n.list("kernel"), &stride = n.list("stride"), &pad = n.list("padding");
     int h = int(k.type(n, 0).dims[1]), w = int(k.type(n, 0).dims[2]);
-    Expr top = v[2] * int(stride[0]) - int(pad[0]), left = v[1] * int(stride[1]) - int(pad[2]), sum;
+    Expr top = v[2] * int(stride[0]) - int(pad[0]), left = v[1] * int(stride[1]) - int(pad[2]);
+    std::vector<Expr> sums;
     for (int row = 0; row < int(size[0]); row++)
       for (int column = 0; column < int(size[1]); column++) {
         Expr y = top + row, x = left + column;
@@ -43,10 +44,16 @@ void register_avg_pool(Registry &r) {
         Expr e = inside ? k.in(n, 0)(v[0], x, y, v[3]) : k.in(n, 0)(v[0], clamp(x, 0, w - 1), clamp(y, 0, h - 1), v[3]);
         if (!inside)
           e = select(y >= 0 && y < h && x >= 0 && x < w, e, k.constant(0));
-        sum = sum.defined() ? sum + e : e;
+        sums.push_back(e);
       }
+    while (sums.size() > 1) { // of neighbours, and of their sums
+      std::vector<Expr> pairs;
+      for (size_t i = 0; i < sums.size(); i += 2)
+        pairs.push_back(i + 1 < sums.size() ? sums[i] + sums[i + 1] : sums[i]);
+      sums = std::move(pairs);
+    }
     Func y;
-    y(v) = sum * one_over_count(k, n, top, left, h, w);
+    y(v) = sums[0] * one_over_count(k, n, top, left, h, w);
     k.result(n, y);
   };
   f.differentiate = [](Backward &b, const Node &n) {

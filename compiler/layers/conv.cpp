@@ -81,6 +81,8 @@ Type infer_forward(const Graph &g, const Node &n) {
     throw GraphError{fmt::format("conv: expected a weight of {}, found {}", dims_text(expected), dims_text(w.dims))};
   if (n.inputs.size() == 3 && g[n.inputs[2]].type.dims != std::vector<int64_t>{w.dims[0]})
     throw GraphError{fmt::format("conv: expected a bias of {}, found {}", w.dims[0], dims_text(g[n.inputs[2]].type.dims))};
+  if (n.has("zero_rows") && n.list("zero_rows").size() != 2)
+    throw GraphError{"conv: 'zero_rows' are two numbers"};
   auto out = window_output(g, n, x.dims);
   out[0] = w.dims[0];
   return {Kind::Example, out};
@@ -157,6 +159,15 @@ void define_forward(KernelContext &k, const Node &n) {
   Expr row = v[2] * step[0] + d[2];
   if (padding[0] || padding[1]) // rows of zeros are left out
     d.where(row >= int(padding[0]) && row < int(padding[0] + k.type(n, 0).dims[1]));
+  if (n.has("zero_rows")) { // those that no row of a window needs
+    int high = 1, down = 1;
+    for (const Node &other : k.graph.nodes)
+      if (other.group == n.group && n.group >= 0 && has_trait(other, kWindow))
+        high = int(other.list("kernel")[0]), down = int(other.list("stride")[0]);
+    const auto &zeros = n.list("zero_rows");
+    const Expr first = v[2] / down * down * step[0] + d[2];
+    d.where(first + (high - 1) * step[0] >= int(zeros[0]) && first < int(k.type(n, 0).dims[1] - zeros[1]));
+  }
   y(v) += x(v[0], v[1] * step[1] + d[0], row, d[1]) * weight(k, n, k.in(n, 1), v[3], d[1], d[2], d[0]);
   k.form = KernelContext::Form::Rows;
   k.reduce = y;
@@ -314,6 +325,7 @@ void define_bias_gradient(KernelContext &k, const Node &n) {
 void differentiate_conv(Backward &b, const Node &n) {
   ValueId dy = b.of(n), x = n.inputs[0], w = n.inputs[1];
   auto a = n.attributes;
+  a.erase("zero_rows");
   if (b.wants(n, 1))
     b.accumulate(w, b.graph.add("conv_weight_gradient", {dy, x}, a));
   if (n.inputs.size() == 3 && b.wants(n, 2))
@@ -347,6 +359,8 @@ void register_conv(Registry &r) {
   f.name = "conv";
   f.traits = kContraction;
   f.unit_inputs = {1, 2};
+  f.zero_padding = true;
+  f.row_by_row = true;
   f.arity_min = 2, f.arity_max = 3;
   f.infer = infer_forward;
   f.define = define_forward;
@@ -419,6 +433,11 @@ void register_conv(Registry &r) {
     l.samples.push_back(fmt::format("model m\ninput x: f32[2, 9, 8]\nconv(3, kernel=2)\ntanh\n{}\ntanh\nflatten\ndense(4)\n"
                                     "loss softmax_cross_entropy\noptimizer sgd(lr=0.1)\nbatch 5\n",
                                     c));
+  // rows that are longer than a vector, and have a border; two convolutions that read it
+  l.samples.push_back("model m\ninput x: f32[2, 6, 17]\nconv(3, kernel=(3, 5), padding=(1, 0, 2, 1))\nsigmoid\navg_pool(2)\nconv(2, kernel=2)\n"
+                      "flatten\ndense(3)\nloss softmax_cross_entropy\noptimizer sgd(lr=0.1)\nbatch 5\n");
+  l.samples.push_back("model m\ninput x: f32[1, 5, 18]\na = conv(x, 2, kernel=3, padding=1)\nb = conv(x, 2, kernel=3, padding=1)\n"
+                      "y = add(a, b)\ntanh\nflatten\ndense(3)\nloss softmax_cross_entropy\noptimizer sgd(lr=0.1)\nbatch 5\n");
   r.layers.push_back(l);
 }
 } // namespace cnnc

@@ -67,7 +67,9 @@ void define_input(KernelContext &k, const Node &n) {
       k, int(points(n)), m, width, [&](Expr column) { return x(v[0], column, v[2], v[3]); }, v[1], int(n.type.dims[3]));
   Func out("tiles");
   out(v) = mux(v[4], to_points(k, matrices(n).input, d));
-  k.form = KernelContext::Form::Tiles;
+  k.by_row = k.graph[n.inputs[0]].group == n.group && n.group >= 0 ? x : Func();
+  if (!k.by_row.defined())
+    k.form = KernelContext::Form::Tiles;
   k.result(n, out);
 }
 
@@ -262,7 +264,7 @@ void register_conv_fast(Registry &r) {
 
   // x [C,H,W]
   add(
-      "fast_conv_input", kAlone | kSpread, 1, [](const Graph &g, const Node &n) {
+      "fast_conv_input", kAlone | kSpread | kRowByRow, 1, [](const Graph &g, const Node &n) {
         const auto &x = g[n.inputs[0]].type.dims, &p = n.list("padding");
         expect(x.size() == 3, n, "an image");
         int64_t columns = x[2] + p.at(2) + p.at(3) - n.list("kernel").at(1) + 1;

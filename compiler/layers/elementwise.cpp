@@ -8,11 +8,12 @@
 
 namespace cnnc {
 
-void register_activation(Registry &r, const std::string &name, Unary forward, Binary gradient) {
+void register_activation(Registry &r, const std::string &name, Unary forward, Binary gradient, std::function<bool(const MachineTarget &)> many_operations) {
   Op f;
   f.name = name;
   f.traits = kElementwise;
   f.infer = same_as_first;
+  f.many_operations = std::move(many_operations);
   f.define = [forward](KernelContext &k, const Node &n) {
     auto v = k.vars(n.type);
     Halide::Func y;

@@ -14,6 +14,7 @@ namespace cnnc {
 class KernelContext;  // codegen/kernel.h: what `define` fills
 class Backward;       // passes/differentiate.h
 class LayerBuilder;   // layers/builder.h
+struct MachineTarget; // codegen/target.h
 struct UpdateContext; // codegen/kernel.h: what an optimizer's `define` fills
 using Attributes = std::map<std::string, Attribute>;
 
@@ -31,6 +32,7 @@ enum Trait : unsigned {
   kGather = 512,     // reads its input at computed places: may be inlined into an elementwise consumer
   kShapeless = 2048, // each element of the result is made of those at its place: their shape does not matter
   kSpread = 4096,    // an example's value of which all indices of the first dimension are written together
+  kRowByRow = 16384, // takes the rows of an image one after the other: may follow a window in one kernel
   kKeeps = 8192      // a sum over examples that can take several chunks at once, and reads and writes its result once for all
 };
 
@@ -44,11 +46,14 @@ struct Op {
   std::function<void(KernelContext &, const Node &)> define;
   // Adds the gradients of the inputs to the graph.
   std::function<void(Backward &, const Node &)> differentiate;
-  int padded_input = -1;                       // which input `padding` surrounds: choose_layout stores its border; -1: none
-  bool no_window = false;                      // a contraction whose tile cannot end in a window
-  std::function<bool(const Node &)> pointwise; // a contraction that is one at each place of an image for itself
-  std::string channel_sums;                    // of a sum a lane: the operation that makes the same with channels in the vector
-  bool turns_weight = false;                   // reads its second input along the first dimension; with "turned" that stands innermost
+  int padded_input = -1;                                      // which input `padding` surrounds: choose_layout stores its border; -1: none
+  bool zero_padding = false;                                  // `padding` surrounds its first input by zeros
+  std::function<bool(const MachineTarget &)> many_operations; // an elementwise function of so many that it is better not unrolled
+  bool row_by_row = false;                                    // a contraction that can make them so
+  bool no_window = false;                                     // a contraction whose tile cannot end in a window
+  std::function<bool(const Node &)> pointwise;                // a contraction that is one at each place of an image for itself
+  std::string channel_sums;                                   // of a sum a lane: the operation that makes the same with channels in the vector
+  bool turns_weight = false;                                  // reads its second input along the first dimension; with "turned" that stands innermost
   // A contraction whose result and these inputs have the same first dimension, of channels or units: for one image they
   // may stand innermost. The other inputs are read an element at a time then.
   std::vector<int> unit_inputs;

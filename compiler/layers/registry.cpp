@@ -83,7 +83,14 @@ void register_sources(Registry &r) {
       for (int64_t d : n.list("dims"))
         if (d < 1)
           throw GraphError{n.op + ": a dimension is below 1"};
-      return Type{kind, n.list("dims")};
+      std::vector<int64_t> dims = n.list("dims");
+      if (n.has("border")) { // of zeros, stored with an image
+        const auto &border = n.list("border");
+        if (dims.size() != 3 || border.size() != 4 || *std::min_element(border.begin(), border.end()) < 0)
+          throw GraphError{n.op + ": a border is four numbers around an image"};
+        dims[1] += border[0] + border[1], dims[2] += border[2] + border[3];
+      }
+      return Type{kind, dims};
     };
     r.ops.push_back(o);
   };

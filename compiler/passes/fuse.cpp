@@ -1,7 +1,8 @@
 // Cuts the graph into groups, each one kernel with one result. A node joins the group of its only user where the
 // user can take it in while it is still in registers:
 //   a contraction   followed by elementwise nodes and at most one window whose places do not overlap;
-//   an elementwise node, or one that reads computed places (gather), followed by an elementwise node.
+//   an elementwise node, or one that reads computed places (gather), followed by an elementwise node;
+//   a window that ends such a kernel, followed by a node that takes its rows as they are made.
 // Whether it does is a decision: apart, the value is stored and read again.
 // All updates are one group: the flat parameter vector is updated in one pass.
 #include <algorithm>
@@ -28,6 +29,25 @@ bool in_tiles(const Node &conv, const Node &window) {
   return k[0] <= 2; // whole rows stand on the stack until the window has them all
 }
 
+// `last`: nothing follows the window in its kernel.
+bool takes_window(const Node &contraction, const Node &window, bool last) {
+  if (!last && !op_of(contraction).row_by_row)
+    return false;
+  return !op_of(contraction).no_window && (!contraction.has("tile") || in_tiles(contraction, window));
+}
+
+// Whether the kernel that ends in `v` can make its rows one after the other.
+bool made_by_row(const Graph &g, const std::vector<std::vector<ValueId>> &users, ValueId v) {
+  for (ValueId i : g[v].inputs) {
+    const bool alone = users[size_t(i)].size() == 1;
+    if (alone && has_trait(g[i], kContraction) && !op_of(g[i]).row_by_row)
+      return false;
+    if (alone && has_trait(g[i], kElementwise) && !made_by_row(g, users, i))
+      return false;
+  }
+  return true;
+}
+
 // The layouts of one image are chosen for fused kernels.
 bool joined(const Node &n, const Node &user, Decisions &decisions) {
   if (!layout_of(n).dense || !layout_of(user).dense)
@@ -42,28 +62,36 @@ void fuse(Graph &g, Decisions &decisions) {
   int count = int(g.nodes.size());
   auto users = g.users();
   std::vector<int> root(g.nodes.size()); // the last node of a node's group
-  std::vector<bool> has_contraction(g.nodes.size()), has_window(g.nodes.size());
+  std::vector<bool> has_contraction(g.nodes.size());
+  std::vector<ValueId> window_of(g.nodes.size(), kNoValue); // a group's
   auto computes = [&](ValueId v) { return !has_trait(g[v], kSource | kView | kUpdate); };
   for (ValueId v = count - 1; v >= 0; v--) {
     const Node &n = g[v];
     root[size_t(v)] = v;
     bool wanted = v == g.output || v == g.loss || v == g.correct;
     unsigned traits = op_of(n).traits;
-    if (!wanted && computes(v) && users[size_t(v)].size() == 1 && !(traits & (kAlone | kWindow))) {
-      ValueId u = users[size_t(v)][0];
+    const ValueId only_user = !wanted && computes(v) && users[size_t(v)].size() == 1 ? users[size_t(v)][0] : kNoValue;
+    if (only_user != kNoValue && (traits & kWindow) && disjoint_windows(n) && has_trait(g[only_user], kRowByRow) && made_by_row(g, users, v) && joined(n, g[only_user], decisions)) {
+      root[size_t(v)] = only_user;
+      window_of[size_t(only_user)] = v;
+      continue;
+    }
+    if (only_user != kNoValue && !(traits & (kAlone | kWindow))) {
+      ValueId u = only_user;
       size_t r = size_t(root[size_t(u)]);
       bool elementwise = has_trait(g[u], kElementwise);
       bool window = has_trait(g[u], kWindow) && disjoint_windows(g[u]);
       bool contraction = (traits & kContraction) != 0;
       if (computes(u) && (elementwise || (window && !(traits & kGather))) && !(contraction && has_contraction[r]) &&
-          !(contraction && has_window[r] && (op_of(n).no_window || (n.has("tile") && !in_tiles(n, g[ValueId(r)])))) && joined(n, g[u], decisions)) {
+          !(contraction && window_of[r] != kNoValue && !takes_window(n, g[window_of[r]], window_of[r] == ValueId(r))) && joined(n, g[u], decisions)) {
         root[size_t(v)] = int(r);
         has_contraction[r] = has_contraction[r] || contraction;
         continue;
       }
     }
     has_contraction[size_t(v)] = (traits & kContraction) != 0;
-    has_window[size_t(v)] = (traits & kWindow) != 0;
+    if (traits & kWindow)
+      window_of[size_t(v)] = v;
   }
   // The nodes of a group stand together, at the place of the last.
   std::vector<ValueId> order(g.nodes.size());

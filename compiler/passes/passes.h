@@ -10,6 +10,8 @@
 
 namespace cnnc {
 
+// The input holds the border that convolutions read around it.
+void store_border(Graph &g);
 // Rules of layout: the batch stands in the lanes, and a convolution reads an image whose border is stored.
 void choose_layout(Graph &g, Decisions &decisions, int lanes);
 // Convolutions that gain enough by it take an algorithm with fewer products; the second form: all that can.

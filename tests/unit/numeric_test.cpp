@@ -161,6 +161,106 @@ TEST_CASE("the sigmoid in float32 over its whole range") {
   CHECK(relative <= 4e-6);
 }
 
+// Two sigmoids that are added may share a quotient, and end at half of the bound.
+TEST_CASE("the mean of sigmoids in float32 over their whole range") {
+  std::vector<float> x(16 * 4096);
+  for (size_t i = 0; i < x.size(); i++)
+    x[i] = float(double(i) / double(x.size()) * 200 - 100);
+  const auto y = Inference(load(build_sample("model m\ninput x: f32[1, 64, 64]\nsigmoid\navg_pool(2)\nflatten\nbatch 16\n"), false)).predict(x);
+  double absolute = 0, relative = 0;
+  for (size_t i = 0; i < y.size(); i++) {
+    double exact = 0;
+    const size_t first = i / 1024 * 4096 + i % 1024 / 32 * 128 + i % 32 * 2;
+    for (size_t at : {first, first + 1, first + 64, first + 65})
+      exact += 0.25 / (1 + std::exp(-double(x[at])));
+    const double error = std::abs(y[i] - exact);
+    absolute = std::max(absolute, error);
+    if (x[first] >= -43)
+      relative = std::max(relative, error / exact);
+  }
+  CHECK(absolute <= 1.8e-7); // by one more rounding of the product and of the sum
+  CHECK(relative <= 4e-6);
+}
+
+TEST_CASE("convolutions that end in a pool: predictions against plain loops in double") {
+  struct Case {
+    int c, h, w, k, r, s, top, bottom, left, right, down, across;
+    const char *activation, *pool;
+    int rows, columns, step_rows, step_columns;
+  };
+  // The input's border stored or not, windows from registers and from rows, apart from each other, of one row or column,
+  // and too large for registers; tiles that do not divide.
+  for (const Case &e : sampled<Case>({{1, 28, 28, 6, 5, 5, 2, 2, 2, 2, 1, 1, "sigmoid", "avg_pool", 2, 2, 2, 2},
+                                      {1, 28, 28, 6, 5, 5, 2, 2, 2, 2, 1, 1, "relu", "max_pool", 2, 2, 2, 2},
+                                      {2, 17, 19, 7, 3, 4, 1, 2, 0, 3, 1, 1, "sigmoid", "avg_pool", 3, 2, 3, 2},
+                                      {3, 11, 23, 5, 3, 3, 3, 0, 1, 1, 2, 1, "tanh", "avg_pool", 2, 3, 3, 4},
+                                      {3, 14, 9, 13, 2, 3, 1, 1, 1, 1, 1, 2, "sigmoid", "max_pool", 1, 2, 1, 2},
+                                      {2, 20, 18, 3, 1, 5, 0, 0, 2, 2, 1, 1, "relu", "avg_pool", 5, 6, 5, 6},
+                                      {1, 9, 30, 4, 4, 1, 2, 1, 0, 0, 1, 1, nullptr, "avg_pool", 2, 2, 2, 2},
+                                      {1, 9, 30, 4, 4, 1, 2, 1, 0, 0, 1, 1, nullptr, "max_pool", 2, 1, 3, 1}})) {
+    const std::string activation = e.activation ? std::string(e.activation) + "\n" : "";
+    const std::string text = fmt::format("model m\ninput x: f32[{}, {}, {}]\nconv({}, kernel=({}, {}), padding=({}, {}, {}, {}), stride=({}, {}))\n{}"
+                                         "{}(({}, {}), stride=({}, {}))\nflatten\nbatch 40\n",
+                                         e.c, e.h, e.w, e.k, e.r, e.s, e.top, e.bottom, e.left, e.right, e.down, e.across, activation, e.pool, e.rows,
+                                         e.columns, e.step_rows, e.step_columns);
+    CAPTURE(text);
+    Graph g = build_sample(text);
+    CompileOptions direct;
+    direct.conv = "direct";
+    direct.stop_at = "obj";
+    Inference net(load(g, direct));
+    constexpr int kCount = 37;
+    std::mt19937 random(7);
+    std::vector<uint8_t> pixels(size_t(kCount) * net.model->input_size);
+    std::vector<float> images;
+    for (uint8_t &p : pixels)
+      images.push_back(float(p = uint8_t(random() % 256)) / 255);
+    std::vector<double> parameters(net.model->parameter_count);
+    for (double &p : parameters)
+      p = float(random() % 2000) / 1000 - 1;
+    net.set_parameters(parameters);
+    const double *weight = nullptr, *bias = nullptr;
+    for (uint32_t i = 0; i < net.model->parameter_tensors; i++)
+      (net.model->parameters[i].rank == 4 ? weight : bias) = parameters.data() + net.model->parameters[i].offset;
+    const int p = (e.h + e.top + e.bottom - e.r) / e.down + 1, q = (e.w + e.left + e.right - e.s) / e.across + 1;
+    const int rows = (p - e.rows) / e.step_rows + 1, columns = (q - e.columns) / e.step_columns + 1;
+    auto conv = [&](const float *x, int k, int i, int j) {
+      double sum = bias[k];
+      for (int c = 0; c < e.c; c++)
+        for (int r = 0; r < e.r; r++)
+          for (int s = 0; s < e.s; s++) {
+            const int row = i * e.down + r - e.top, column = j * e.across + s - e.left;
+            if (row >= 0 && row < e.h && column >= 0 && column < e.w)
+              sum += weight[((k * e.c + c) * e.r + r) * e.s + s] * double(x[(c * e.h + row) * e.w + column]);
+          }
+      const std::string a = activation;
+      return a == "sigmoid\n" ? 1 / (1 + std::exp(-sum)) : a == "tanh\n" ? std::tanh(sum)
+                                                       : a == "relu\n"   ? std::max(sum, 0.0)
+                                                                         : sum;
+    };
+    std::vector<double> exact;
+    for (int n = 0; n < kCount; n++)
+      for (int k = 0; k < e.k; k++)
+        for (int i = 0; i < rows; i++)
+          for (int j = 0; j < columns; j++) {
+            double mean = 0, most = -INFINITY;
+            for (int r = 0; r < e.rows; r++)
+              for (int s = 0; s < e.columns; s++) {
+                const double y = conv(images.data() + size_t(n) * net.model->input_size, k, i * e.step_rows + r, j * e.step_columns + s);
+                mean += y / (e.rows * e.columns);
+                most = std::max(most, y);
+              }
+            exact.push_back(std::string(e.pool) == "avg_pool" ? mean : most);
+          }
+    const auto found = net.predict(images);
+    REQUIRE(found.size() == exact.size());
+    CHECK(difference(found, exact) <= 1e-6 * std::max(1.0, largest(exact))); // sums of 32 terms below 1
+    std::vector<float> of_bytes(found.size());
+    REQUIRE(net.model->predict(net.net, pixels.data(), CNNC_U8, kCount, of_bytes.data()) == CNNC_OK);
+    CHECK(difference(std::vector<double>(of_bytes.begin(), of_bytes.end()), exact) <= 1e-6 * std::max(1.0, largest(exact)));
+  }
+}
+
 TEST_CASE("the sigmoid of sums that overflow") {
   const cnnc_model *m = load(build_sample("model m\ninput x: f32[1, 4, 4]\nconv(2, kernel=1)\nconv(2, kernel=1)\nsigmoid\nflatten\nbatch 16\n"), false);
   Inference net(m);
