@@ -55,6 +55,8 @@ public:
   std::vector<int> tile;                      // FastForward, FastData: tiles whose rows' sums stand in registers together, or 0; FastWeight, Dots: the register tile, by which its stages are indexed
   int keep = 1;                               // Rows: how many of them are needed at a time; Contraction of one image: columns whose sums stand in registers together, at least
   Halide::Func by_row;                        // Rows, Elementwise: an image of the group whose rows the output takes one after the other
+  float factor = 1;                           // Rows: of the sums, which the next function wants multiplied
+  Halide::Func scaled;                        // Rows: the weights times that
   bool as_stored = false;                     // Rows: they are those of the input
   int phases = 1;                             // Rows: columns that are equal modulo this are computed together
   std::vector<Halide::Func> lane_sums;        // FastWeight, Dots: as sums_over_lanes gives them
@@ -123,6 +125,8 @@ Halide::Expr safe_tanh(Halide::Expr x);
 // The same, but to 1.3e-7 absolute and 4e-6 relative in float32 (of |x| > 87 as of 87; in a sum of two, of
 // x < -43.5 as of -43.5, which is 1.3e-19).
 Halide::Expr safe_sigmoid(Halide::Expr x);
+// The same of t = kSigmoidFactor * x (codegen/sigmoid.h), in float32.
+Halide::Expr sigmoid_of_scaled(Halide::Expr t);
 Halide::Expr not_a_number(Halide::Expr x);
 
 } // namespace cnnc

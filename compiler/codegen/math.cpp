@@ -36,8 +36,16 @@ Expr safe_exp(Expr x) {
   return p * two_n;
 }
 
-// 1 / (1 + 2^t), t = -x / ln 2 = n + f, |f| <= 1/2; 2^f by the polynomial of degree 5 with the least largest relative
-// error there, 7.5e-8. What t loses to rounding is small where the result depends on it.
+// 1 / (1 + 2^t), t = n + f, |f| <= 1/2; 2^f by the polynomial of degree 5 with the least largest relative error there,
+// 7.5e-8.
+static Expr one_over_one_plus(Expr f, Expr two_n) {
+  Expr p = 0.0013276472631950876f;
+  for (float k : {0.0096755413431213274f, 0.055507132718556442f, 0.2402211972371072f, 0.69314696706503521f, 1.0000000716547141f})
+    p = p * f + k;
+  return 1.0f / (1.0f + p * two_n);
+}
+
+// t = -x / ln 2. What it loses to rounding is small where the result depends on it.
 Expr safe_sigmoid(Expr x) {
   if (x.type().bits() == 64)
     return 1 / (1 + exp(-x));
@@ -47,12 +55,14 @@ Expr safe_sigmoid(Expr x) {
   // which fuses with its sum, where one with two users would not.
   const float rounding = 12582912.0f + 127.0f;
   Expr shifted = rounding - c * 1.4426951f;
-  Expr f = c * -1.44269502f - (shifted - rounding);
-  Expr p = 0.0013276472631950876f;
-  for (float k : {0.0096755413431213274f, 0.055507132718556442f, 0.2402211972371072f, 0.69314696706503521f, 1.0000000716547141f})
-    p = p * f + k;
-  Expr two_n = reinterpret(Float(32), reinterpret(UInt(32), shifted) << 23);
-  return 1.0f / (1.0f + p * two_n);
+  return one_over_one_plus(c * -1.44269502f - (shifted - rounding), reinterpret(Float(32), reinterpret(UInt(32), shifted) << 23));
+}
+
+Expr sigmoid_of_scaled(Expr t) {
+  Expr c = max(Expr(-125.5f), min(Expr(125.5f), t));
+  const float rounding = 12582912.0f + 127.0f;
+  Expr shifted = c + rounding;
+  return one_over_one_plus(c - (shifted - rounding), reinterpret(Float(32), reinterpret(UInt(32), shifted) << 23));
 }
 
 // |x| < 0.6: odd polynomial (a rational form would divide twice); else 1 - 2 / (exp(2|x|) + 1) with x's sign.

@@ -132,6 +132,10 @@ void rows(KernelContext &k, Func whole_kernel, const Type &whole_type, const std
   }
   f.vectorize(lane());
   on_stack(f);
+  if (k.scaled.defined()) {
+    k.scaled.compute_root();
+    on_stack(k.scaled);
+  }
   const auto &read = k.type(conv, 0).dims;
   if (!k.as_stored || read[0] * read[1] * read[2] * m.vector_bytes > m.l2_bytes / 2) {
     auto v = k.rows.args(); // lane, column, row, channel

@@ -19,27 +19,54 @@ namespace {
 using namespace llvm;
 constexpr unsigned kLanes = 16;
 
-// x of 1 / (1 + p * 2^n), where p and n are of x bounded to [-87, 87]; else null.
-Value *argument_of_sigmoid(Instruction &i) {
+// What a sigmoid is of.
+struct Argument {
+  Value *x = nullptr;
+  bool scaled = false; // x is t already
+};
+
+// Of 1 / (1 + p * 2^n), where p and n are of x bounded to [-87, 87], or of t to [-125.5, 125.5].
+Argument argument_of_sigmoid(Instruction &i) {
   using namespace PatternMatch;
   auto *type = dyn_cast<FixedVectorType>(i.getType());
   if (!type || !type->getElementType()->isFloatTy() || type->getNumElements() % kLanes)
-    return nullptr;
+    return {};
   Value *n, *bounded, *below, *x;
   const auto two_n = m_BitCast(m_Shl(m_BitCast(m_Value(n)), m_SpecificInt(23)));
-  if (!match(&i, m_FDiv(m_FPOne(), m_c_FAdd(m_c_FMul(m_Value(), two_n), m_FPOne()))) ||
-      !match(n, m_FSub(m_SpecificFP(12582912.0f + 127), m_FMul(m_Value(bounded), m_SpecificFP(1.4426951f)))) ||
-      !match(bounded, m_Select(m_Value(), m_SpecificFP(-87), m_Value(below))) || !match(below, m_Select(m_Value(), m_SpecificFP(87), m_Value(x))))
-    return nullptr;
-  return x;
+  if (!match(&i, m_FDiv(m_FPOne(), m_c_FAdd(m_c_FMul(m_Value(), two_n), m_FPOne()))))
+    return {};
+  const float rounding = 12582912.0f + 127;
+  const bool scaled = match(n, m_FAdd(m_Value(bounded), m_SpecificFP(rounding)));
+  if (!scaled && !match(n, m_FSub(m_SpecificFP(rounding), m_FMul(m_Value(bounded), m_SpecificFP(1.4426951f)))))
+    return {};
+  const double bound = scaled ? 125.5 : 87;
+  if (!match(bounded, m_Select(m_Value(), m_SpecificFP(-bound), m_Value(below))) || !match(below, m_Select(m_Value(), m_SpecificFP(bound), m_Value(x))))
+    return {};
+  return {x, scaled};
 }
 
 using Values = std::vector<Value *>;
+using Biases = std::map<Value *, Value *>; // and each times kSigmoidFactor
+
+// Whether x is sum + bias, the same for all lanes, and nothing but a sigmoid: two uses, where it is bounded.
+bool match_biased(Value *x, Value *&sum, Value *&bias) {
+  using namespace PatternMatch;
+  if (!match(x, m_FAdd(m_Value(sum), m_Value(bias))) || !x->hasNUses(2))
+    return false;
+  auto same = [](const Value *v) {
+    const auto *s = dyn_cast<ShuffleVectorInst>(v);
+    return s && s->isZeroEltSplat();
+  };
+  if (same(sum))
+    std::swap(sum, bias);
+  return same(bias);
+}
 
 // A sigmoid, or the sum of two.
 struct Sum {
   Instruction *result, *first; // of its quotients
   Values x;
+  bool scaled;
 };
 
 // 1 / (1 + 2^t), t = -x / ln 2 = n + j/32 + f with whole n and j and 0 <= f < 1/32: 2^(j/32) from a table, and 2^f by the
@@ -47,12 +74,12 @@ struct Sum {
 // one step of Newton's method; two that are added share it, 1 / c + 1 / d = (c + d) / (c d). t is rounded, by which the
 // result is that of a neighbour of x.
 // Of several sums, a step of all of them after the other: no operation then waits long for the one before it.
-Values sigmoids(IRBuilder<> &b, const std::vector<Sum> &sums) {
+Values sigmoids(IRBuilder<> &b, const std::vector<Sum> &sums, Biases &biases) {
   Values x;
-  std::vector<bool> paired;
+  std::vector<const Sum *> of;
   for (const Sum &s : sums)
     for (Value *v : s.x)
-      x.push_back(v), paired.push_back(s.x.size() == 2);
+      x.push_back(v), of.push_back(&s);
   Type *floats = x[0]->getType();
   auto number = [&](float v) { return ConstantFP::get(floats, v); };
   auto fma = [&](Value *u, Value *v, Value *w) { return b.CreateIntrinsic(Intrinsic::fma, {floats}, {u, v, w}); };
@@ -71,11 +98,22 @@ Values sigmoids(IRBuilder<> &b, const std::vector<Sum> &sums) {
   Constant *low = ConstantVector::get(ArrayRef<Constant *>(table).take_front(kLanes)), *high = ConstantVector::get(ArrayRef<Constant *>(table).drop_front(kLanes));
   constexpr uint32_t kDown = 1, kNoException = 8;
 
-  Values t = each(n, [&](size_t i) { return b.CreateFMul(x[i], number(-1.44269504f)); });
+  Values t = each(n, [&](size_t i) -> Value * {
+    Value *sum, *bias;
+    if (of[i]->scaled)
+      return x[i];
+    if (match_biased(x[i], sum, bias)) {
+      Value *&scaled = biases[bias];
+      if (!scaled)
+        scaled = IRBuilder<>(cast<Instruction>(bias)->getNextNode()).CreateFMul(bias, number(kSigmoidFactor));
+      return fma(sum, number(kSigmoidFactor), scaled);
+    }
+    return b.CreateFMul(x[i], number(kSigmoidFactor));
+  });
   // As of -87, where 1 / (1 + 2^t) is still normal, or of half of it, where a product of two is. A NaN is not above the
   // bound, and remains.
   t = each(n, [&](size_t i) {
-    Constant *most = number(paired[i] ? 62.7572325f : 125.514465f);
+    Constant *most = number(of[i]->x.size() == 2 ? 62.7572325f : 125.514465f);
     return b.CreateSelect(b.CreateFCmpOLT(most, t[i]), most, t[i]);
   });
   // Beside a number this large 1/32 is the unit in the last place: j stands in the lowest bits.
@@ -110,15 +148,15 @@ std::vector<Sum> find(Function &f) {
   std::vector<Sum> sums;
   std::map<const Value *, size_t> by_quotient;
   for (Instruction &i : instructions(f))
-    if (Value *x = argument_of_sigmoid(i)) {
+    if (const Argument a = argument_of_sigmoid(i); a.x) {
       by_quotient[&i] = sums.size();
-      sums.push_back({&i, &i, {x}});
+      sums.push_back({&i, &i, {a.x}, a.scaled});
     } else if (i.getOpcode() == Instruction::FAdd && i.getOperand(0) != i.getOperand(1)) {
       const auto a = by_quotient.find(i.getOperand(0)), c = by_quotient.find(i.getOperand(1));
       if (a == by_quotient.end() || c == by_quotient.end() || !a->first->hasOneUse() || !c->first->hasOneUse())
         continue;
       Sum &s = sums[std::min(a->second, c->second)], &other = sums[std::max(a->second, c->second)];
-      if (s.first->getParent() != other.first->getParent() || !there_before(other.x[0], s.first))
+      if (s.scaled != other.scaled || s.first->getParent() != other.first->getParent() || !there_before(other.x[0], s.first))
         continue;
       s.result = &i;
       s.x.push_back(other.x[0]);
@@ -132,6 +170,7 @@ std::vector<Sum> find(Function &f) {
 void select_sigmoids(Function &f) {
   constexpr size_t kTogether = 4;
   const std::vector<Sum> all = find(f);
+  Biases biases;
   for (size_t next = 0; next < all.size();) {
     std::vector<Sum> group;
     size_t count = 0;
@@ -158,7 +197,7 @@ void select_sigmoids(Function &f) {
       for (Sum &s : of_part)
         for (Value *&x : s.x)
           x = lanes == kLanes ? x : b.CreateShuffleVector(x, part);
-      const Values made = sigmoids(b, of_part);
+      const Values made = sigmoids(b, of_part, biases);
       for (size_t i = 0; i < made.size(); i++)
         parts[i].push_back(made[i]);
     }

@@ -135,6 +135,20 @@ void define_single(KernelContext &k, const Node &n) {
   k.result(n, y);
 }
 
+// What the only function of n's value in its kernel wants it multiplied by.
+constexpr int64_t kFewWeights = 1024; // less than a row of sums to multiply
+float wanted_factor(const KernelContext &k, const Node &n) {
+  const ValueId id = ValueId(&n - k.graph.nodes.data());
+  const Node *reader = nullptr;
+  for (const Node &other : k.graph.nodes)
+    if (n.group >= 0 && other.group == n.group && std::find(other.inputs.begin(), other.inputs.end(), id) != other.inputs.end()) {
+      if (reader)
+        return 1;
+      reader = &other;
+    }
+  return reader && k.real.bits() == 32 ? op_of(*reader).input_factor : 1;
+}
+
 // y[k,p,q] = b[k] + sum over c,r,s of x[c, p*sh+r, q*sw+s] * w[k,c,r,s]; the input is padded already
 void define_forward(KernelContext &k, const Node &n) {
   if (k.single) {
@@ -146,9 +160,18 @@ void define_forward(KernelContext &k, const Node &n) {
   const auto &stride = n.list("stride");
   const auto &padding = n.list("padding");
   RDom d(0, int(wd[3]), 0, int(wd[1]), 0, int(wd[2]), "conv_domain"); // s, c, r
-  Func y("conv");
+  Func y("conv"), w = k.in(n, 1);
+  if (wd[0] * wd[1] * wd[2] * wd[3] <= kFewWeights)
+    k.factor = wanted_factor(k, n);
+  const bool scales = k.factor != 1;
+  if (scales) { // the weights, once, in the place of all sums
+    k.scaled = Func("scaled");
+    const std::vector<Var> at = w.args();
+    k.scaled(at) = w(std::vector<Expr>(at.begin(), at.end())) * k.factor;
+    w = k.scaled;
+  }
   if (n.inputs.size() == 3)
-    y(v) = k.in(n, 2)(v[3]);
+    y(v) = scales ? k.in(n, 2)(v[3]) * k.factor : Expr(k.in(n, 2)(v[3]));
   else
     y(v) = k.constant(0);
   const auto &kernel = n.list("kernel");
@@ -168,7 +191,7 @@ void define_forward(KernelContext &k, const Node &n) {
     const Expr first = v[2] / down * down * step[0] + d[2];
     d.where(first + (high - 1) * step[0] >= int(zeros[0]) && first < int(k.type(n, 0).dims[1] - zeros[1]));
   }
-  y(v) += x(v[0], v[1] * step[1] + d[0], row, d[1]) * weight(k, n, k.in(n, 1), v[3], d[1], d[2], d[0]);
+  y(v) += x(v[0], v[1] * step[1] + d[0], row, d[1]) * weight(k, n, w, v[3], d[1], d[2], d[0]);
   k.form = KernelContext::Form::Rows;
   k.reduce = y;
   k.domain = d;

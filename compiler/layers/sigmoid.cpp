@@ -2,6 +2,7 @@
 #include <Halide.h>
 
 #include "codegen/kernel.h"
+#include "codegen/sigmoid.h"
 #include "codegen/target.h"
 #include "layers/elementwise.h"
 
@@ -12,5 +13,18 @@ void register_sigmoid(Registry &r) {
       r, "sigmoid", safe_sigmoid,
       [](Expr y, Expr dy) { return dy * (y * (1 - y)); },
       [](const MachineTarget &m) { return !m.estimates_reciprocal; }); // else as in codegen/sigmoid.h
+  Op &f = r.ops[r.ops.size() - 2]; // before its gradient
+  f.input_factor = kSigmoidFactor;
+  f.define = [plain = f.define](KernelContext &k, const Node &n) {
+    if (k.factor == 1) {
+      plain(k, n);
+      return;
+    }
+    auto v = k.vars(n.type);
+    Halide::Func y;
+    y(v) = sigmoid_of_scaled(k.in(n, 0)(v));
+    k.result(n, y);
+    k.factor = 1;
+  };
 }
 } // namespace cnnc
