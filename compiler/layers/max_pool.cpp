@@ -17,6 +17,12 @@ struct Best {
   Expr value, place;
 };
 
+// Of a NaN and a number each maximum is its second operand: the bits of both together are a NaN's.
+Expr larger(Expr a, Expr b) {
+  const Halide::Type bits = UInt(a.type().bits());
+  return reinterpret(a.type(), reinterpret(bits, max(a, b)) | reinterpret(bits, max(b, a)));
+}
+
 // The window's largest element and its place; a NaN wins and stays.
 Best scan(KernelContext &k, const Node &n) {
   auto v = k.vars(n.type); // lane, q, p, c
@@ -36,7 +42,7 @@ Best scan(KernelContext &k, const Node &n) {
         continue;
       }
       Expr wins = (e > best.value || not_a_number(e)) && !not_a_number(best.value);
-      best = {select(wins, e, best.value), select(wins, place, best.place)};
+      best = {larger(best.value, e), select(wins, place, best.place)};
     }
   return best;
 }

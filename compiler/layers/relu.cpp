@@ -9,7 +9,7 @@ using Halide::Expr;
 void register_relu(Registry &r) {
   register_activation(
       r, "relu",
-      [](Expr x) { return Halide::select(x > 0 || not_a_number(x), x, Halide::Internal::make_zero(x.type())); },
+      [](Expr x) { return Halide::max(Halide::Internal::make_zero(x.type()), x); }, // of a NaN the second one
       [](Expr y, Expr dy) { return Halide::select(y > 0, dy, Halide::Internal::make_zero(y.type())); });
 }
 } // namespace cnnc

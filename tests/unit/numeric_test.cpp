@@ -277,6 +277,22 @@ TEST_CASE("the sigmoid of sums that overflow") {
   CHECK(m->predict(net.net, x.data(), CNNC_F32, 16, outputs.data()) == CNNC_NOT_FINITE);
 }
 
+TEST_CASE("a NaN wins in each place of a window") {
+  for (const char *layers : {"max_pool(2)", "relu\nmax_pool(2)", "relu\navg_pool(2)"}) {
+    CAPTURE(layers);
+    const cnnc_model *m = load(build_sample(std::string("model m\ninput x: f32[1, 4, 4]\nconv(2, kernel=1)\nconv(1, kernel=1)\n") + layers + "\nflatten\nbatch 16\n"), false);
+    Inference net(m);
+    net.set_parameters({1e38, 1e38, 0, 0, 1, -1, 0}); // both channels are infinite where x is large; then their difference
+    std::vector<float> outputs(16 * 4);
+    for (const size_t place : {0, 1, 4, 5, 10, 15}) {
+      std::vector<float> x(16 * 16);
+      CHECK(m->predict(net.net, x.data(), CNNC_F32, 16, outputs.data()) == CNNC_OK);
+      x[3 * 16 + place] = 1e38f;
+      CHECK(m->predict(net.net, x.data(), CNNC_F32, 16, outputs.data()) == CNNC_NOT_FINITE);
+    }
+  }
+}
+
 TEST_CASE("the check sees a wrong gradient") {
   Graph g = build_sample(kSmallNet);
   CheckReport right = check_gradients(g, {});
