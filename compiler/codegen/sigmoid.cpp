@@ -7,6 +7,7 @@
 #include <llvm/IR/Intrinsics.h>
 #include <llvm/IR/IntrinsicsX86.h>
 #include <llvm/IR/PatternMatch.h>
+#include <llvm/IR/ValueHandle.h>
 #include <llvm/Transforms/Utils/Local.h>
 #include <map>
 #include <numeric>
@@ -64,8 +65,8 @@ bool match_biased(Value *x, Value *&sum, Value *&bias) {
 
 // A sigmoid, or the sum of two.
 struct Sum {
-  Instruction *result, *first; // of its quotients
-  Values x;
+  Instruction *result, *first;   // of its quotients
+  std::vector<WeakTrackingVH> x; // of which one may be a sigmoid that is replaced before
   bool scaled;
 };
 
@@ -150,7 +151,7 @@ std::vector<Sum> find(Function &f) {
   for (Instruction &i : instructions(f))
     if (const Argument a = argument_of_sigmoid(i); a.x) {
       by_quotient[&i] = sums.size();
-      sums.push_back({&i, &i, {a.x}, a.scaled});
+      sums.push_back({&i, &i, {WeakTrackingVH(a.x)}, a.scaled});
     } else if (i.getOpcode() == Instruction::FAdd && i.getOperand(0) != i.getOperand(1)) {
       const auto a = by_quotient.find(i.getOperand(0)), c = by_quotient.find(i.getOperand(1));
       if (a == by_quotient.end() || c == by_quotient.end() || !a->first->hasOneUse() || !c->first->hasOneUse())
@@ -195,8 +196,9 @@ void select_sigmoids(Function &f) {
       std::iota(part.begin(), part.end(), int(at));
       std::vector<Sum> of_part = group;
       for (Sum &s : of_part)
-        for (Value *&x : s.x)
-          x = lanes == kLanes ? x : b.CreateShuffleVector(x, part);
+        for (WeakTrackingVH &x : s.x)
+          if (lanes != kLanes)
+            x = b.CreateShuffleVector(x, part);
       const Values made = sigmoids(b, of_part, biases);
       for (size_t i = 0; i < made.size(); i++)
         parts[i].push_back(made[i]);

@@ -48,7 +48,7 @@ struct Op {
   std::function<void(Backward &, const Node &)> differentiate;
   int padded_input = -1;                                      // which input `padding` surrounds: choose_layout stores its border; -1: none
   bool zero_padding = false;                                  // `padding` surrounds its first input by zeros
-  float input_factor = 1; // a function of one float32 times this: who makes the value may multiply it already
+  float input_factor = 1;                                     // a function of one float32 times this: who makes the value may multiply it already
   std::function<bool(const MachineTarget &)> many_operations; // an elementwise function of so many that it is better not unrolled
   bool row_by_row = false;                                    // a contraction that can make them so
   bool no_window = false;                                     // a contraction whose tile cannot end in a window

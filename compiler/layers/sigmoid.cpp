@@ -13,7 +13,7 @@ void register_sigmoid(Registry &r) {
       r, "sigmoid", safe_sigmoid,
       [](Expr y, Expr dy) { return dy * (y * (1 - y)); },
       [](const MachineTarget &m) { return !m.estimates_reciprocal; }); // else as in codegen/sigmoid.h
-  Op &f = r.ops[r.ops.size() - 2]; // before its gradient
+  Op &f = r.ops[r.ops.size() - 2];                                     // before its gradient
   f.input_factor = kSigmoidFactor;
   f.define = [plain = f.define](KernelContext &k, const Node &n) {
     if (k.factor == 1) {
@@ -26,5 +26,7 @@ void register_sigmoid(Registry &r) {
     k.result(n, y);
     k.factor = 1;
   };
+  r.layers.back().samples.push_back("model m\ninput x: f32[1, 6, 7]\nconv(3, kernel=2)\nsigmoid\nsigmoid\navg_pool(2)\nflatten\ndense(17)\nsigmoid\nsigmoid\n"
+                                    "dense(4)\nloss softmax_cross_entropy\noptimizer sgd(lr=0.1)\nbatch 5\n");
 }
 } // namespace cnnc
