@@ -55,8 +55,8 @@ public:
   std::vector<int> tile;                      // FastForward, FastData: tiles whose rows' sums stand in registers together, or 0; FastWeight, Dots: the register tile, by which its stages are indexed
   int keep = 1;                               // Rows: how many of them are needed at a time; Contraction of one image: columns whose sums stand in registers together, at least
   Halide::Func by_row;                        // Rows, Elementwise: an image of the group whose rows the output takes one after the other
-  float factor = 1;                           // Rows: of the sums, which the next function wants multiplied
-  Halide::Func scaled;                        // Rows: the weights times that
+  Halide::Func scaled;                        // Rows: the weights times the factor of their sums
+  std::map<ValueId, float> factors;           // of values that stand multiplied, as their only reader wants them
   bool as_stored = false;                     // Rows: they are those of the input
   int phases = 1;                             // Rows: columns that are equal modulo this are computed together
   std::vector<Halide::Func> lane_sums;        // FastWeight, Dots: as sums_over_lanes gives them

@@ -161,17 +161,17 @@ void define_forward(KernelContext &k, const Node &n) {
   const auto &padding = n.list("padding");
   RDom d(0, int(wd[3]), 0, int(wd[1]), 0, int(wd[2]), "conv_domain"); // s, c, r
   Func y("conv"), w = k.in(n, 1);
-  if (wd[0] * wd[1] * wd[2] * wd[3] <= kFewWeights)
-    k.factor = wanted_factor(k, n);
-  const bool scales = k.factor != 1;
+  const float factor = wd[0] * wd[1] * wd[2] * wd[3] <= kFewWeights ? wanted_factor(k, n) : 1;
+  const bool scales = factor != 1;
   if (scales) { // the weights, once, in the place of all sums
+    k.factors[ValueId(&n - k.graph.nodes.data())] = factor;
     k.scaled = Func("scaled");
     const std::vector<Var> at = w.args();
-    k.scaled(at) = w(std::vector<Expr>(at.begin(), at.end())) * k.factor;
+    k.scaled(at) = w(std::vector<Expr>(at.begin(), at.end())) * factor;
     w = k.scaled;
   }
   if (n.inputs.size() == 3)
-    y(v) = scales ? k.in(n, 2)(v[3]) * k.factor : Expr(k.in(n, 2)(v[3]));
+    y(v) = scales ? k.in(n, 2)(v[3]) * factor : Expr(k.in(n, 2)(v[3]));
   else
     y(v) = k.constant(0);
   const auto &kernel = n.list("kernel");

@@ -261,6 +261,22 @@ TEST_CASE("convolutions that end in a pool: predictions against plain loops in d
   }
 }
 
+TEST_CASE("in one kernel a sigmoid of sums that stand multiplied, and one of a stored value") {
+  const Graph g = build_sample("model m\ninput x: f32[2, 5, 18]\nz = conv(x, 3, kernel=3, padding=1)\nc = conv(z, 3, kernel=3, padding=1)\nb = sigmoid(z)\n"
+                               "a = sigmoid(c)\nadd(a, b)\nflatten\nbatch 16\n");
+  Inference single(load(g, false)), exact(load(g, true));
+  std::vector<double> parameters;
+  std::vector<float> x;
+  std::mt19937 random(11);
+  for (uint64_t i = 0; i < single.model->parameter_count; i++)
+    parameters.push_back(float(random() % 2000) / 1000 - 1);
+  for (uint64_t i = 0; i < 16 * single.model->input_size; i++)
+    x.push_back(float(random() % 1000) / 1000);
+  single.set_parameters(parameters);
+  exact.set_parameters(parameters);
+  CHECK(difference(single.predict(x), exact.predict(x)) <= 1e-6); // of sums of 54 terms below 1
+}
+
 TEST_CASE("the sigmoid of sums that overflow") {
   const cnnc_model *m = load(build_sample("model m\ninput x: f32[1, 4, 4]\nconv(2, kernel=1)\nconv(2, kernel=1)\nsigmoid\nflatten\nbatch 16\n"), false);
   Inference net(m);
