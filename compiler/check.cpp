@@ -158,9 +158,17 @@ CheckReport check_gradients(const Graph &forward, const CheckOptions &options) {
 std::string check_text(const CheckReport &report) {
   std::string s = fmt::format("loss {:.9g}\n{:<24} {:>12} {:>10} {:>14} {:>14}\n", report.loss, "gradient of", "largest", "sampled",
                               "to difference", "float32");
-  for (const TensorCheck &c : report.tensors)
-    s += fmt::format("{:<24} {:>12.4g} {:>10} {:>14.2g} {:>14.2g}  {}\n", c.name, c.largest, c.sampled, c.difference / c.largest,
-                     c.single / c.largest, c.ok ? "ok" : "WRONG");
+  bool zeros = false;
+  for (const TensorCheck &c : report.tensors) {
+    const bool zero = c.largest == 0 && c.difference <= 0 && c.single == 0;
+    zeros = zeros || zero;
+    const double of = zero ? 1 : c.largest;
+    s += fmt::format("{:<24} {:>12.4g} {:>10} {:>14.2g} {:>14.2g}  {}\n", c.name, c.largest, c.sampled, std::max(0.0, c.difference) / of, c.single / of,
+                     c.ok ? "ok" : zero ? "zero"
+                                        : "WRONG");
+  }
+  if (zeros)
+    s += "zero: neither the gradient nor a difference is anything else with these values; another --seed or --count may say more\n";
   return s + fmt::format("relative to the largest element; allowed: {:g} to central differences in float64, {:g} in float32\n",
                          kDifferenceTolerance, kSingleTolerance);
 }
