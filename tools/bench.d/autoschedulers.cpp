@@ -184,12 +184,14 @@ public:
         shape[1].second = int(plan.partial_bytes / a.type.bytes());
       add(a.type, shape, random);
     }
-    const Halide::Func out = kernel.pipeline.outputs()[0];
+    Halide::Func out = kernel.pipeline.outputs()[0];
     outputs_from_ = memory_.size();
     std::vector<std::pair<int, int>> shape;
     int stride = 1;
     for (const auto &bound : out.function().schedule().bounds()) {
-      shape.emplace_back(extent(bound.extent), stride);
+      // A part of a larger image has its strides.
+      const auto *fixed = Halide::Internal::as_const_int(out.output_buffers()[0].dim(int(shape.size())).stride());
+      shape.emplace_back(extent(bound.extent), fixed ? int(*fixed) : stride);
       stride *= extent(bound.extent);
     }
     for (const Halide::Type &t : out.output_types())
