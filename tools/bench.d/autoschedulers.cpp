@@ -190,7 +190,7 @@ public:
     int stride = 1;
     for (const auto &bound : out.function().schedule().bounds()) {
       // A part of a larger image has its strides.
-      const auto *fixed = Halide::Internal::as_const_int(out.output_buffers()[0].dim(int(shape.size())).stride());
+      const auto *fixed = Halide::Internal::as_const_int(out.output_buffers()[0].parameter().stride_constraint(int(shape.size())));
       shape.emplace_back(extent(bound.extent), fixed ? int(*fixed) : stride);
       stride *= extent(bound.extent);
     }
