@@ -181,7 +181,7 @@ void define_forward(KernelContext &k, const Node &n) {
   Func x = image.rows(k, int(wd[2]));
   Expr row = v[2] * step[0] + d[2];
   if (padding[0] || padding[1]) // rows of zeros are left out
-    d.where(row >= int(padding[0]) && row < int(padding[0] + k.type(n, 0).dims[1]));
+    d.where(row * image.step[0] >= int(padding[0]) && row * image.step[0] < int(padding[0] + k.type(n, 0).dims[1]));
   if (n.has("zero_rows")) { // those that no row of a window needs
     int high = 1, down = 1;
     for (const Node &other : k.graph.nodes)
@@ -189,7 +189,7 @@ void define_forward(KernelContext &k, const Node &n) {
         high = int(other.list("kernel")[0]), down = int(other.list("stride")[0]);
     const auto &zeros = n.list("zero_rows");
     const Expr first = v[2] / down * down * step[0] + d[2];
-    d.where(first + (high - 1) * step[0] >= int(zeros[0]) && first < int(k.type(n, 0).dims[1] - zeros[1]));
+    d.where((first + (high - 1) * step[0]) * image.step[0] >= int(zeros[0]) && first * image.step[0] < int(k.type(n, 0).dims[1] - zeros[1]));
   }
   y(v) += x(v[0], v[1] * step[1] + d[0], row, d[1]) * weight(k, n, w, v[3], d[1], d[2], d[0]);
   k.form = KernelContext::Form::Rows;
@@ -452,7 +452,8 @@ void register_conv(Registry &r) {
   // the first convolution makes the second one's data gradient needed
   for (const char *c : {"conv(3, kernel=3)", "conv(2, kernel=(5, 3), padding=(2, 1))", "conv(3, kernel=3, stride=2, padding=1)",
                         "conv(3, kernel=(2, 3), stride=(3, 2), padding=(1, 0, 2, 1))", "conv(2, kernel=4, padding=same)",
-                        "conv(2, kernel=(1, 2), bias=false)", "conv(3, kernel=2, flip=true, padding=1)", "conv(5, kernel=1)"})
+                        "conv(2, kernel=(1, 2), bias=false)", "conv(2, kernel=(1, 3), stride=(2, 1), padding=(3, 4, 1, 1))", "conv(2, kernel=(2, 1), stride=(1, 3), padding=(0, 1, 4, 2))",
+                        "conv(3, kernel=2, flip=true, padding=1)", "conv(5, kernel=1)"})
     l.samples.push_back(fmt::format("model m\ninput x: f32[2, 9, 8]\nconv(3, kernel=2)\ntanh\n{}\ntanh\nflatten\ndense(4)\n"
                                     "loss softmax_cross_entropy\noptimizer sgd(lr=0.1)\nbatch 5\n",
                                     c));

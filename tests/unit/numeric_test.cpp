@@ -196,6 +196,8 @@ TEST_CASE("convolutions that end in a pool: predictions against plain loops in d
                                       {3, 11, 23, 5, 3, 3, 3, 0, 1, 1, 2, 1, "tanh", "avg_pool", 2, 3, 3, 4},
                                       {3, 14, 9, 13, 2, 3, 1, 1, 1, 1, 1, 2, "sigmoid", "max_pool", 1, 2, 1, 2},
                                       {2, 20, 18, 3, 1, 5, 0, 0, 2, 2, 1, 1, "relu", "avg_pool", 5, 6, 5, 6},
+                                      {2, 9, 18, 3, 1, 5, 3, 4, 2, 2, 2, 1, "relu", "avg_pool", 1, 1, 1, 1},
+                                      {2, 9, 12, 3, 1, 5, 3, 4, 2, 2, 2, 1, "sigmoid", "max_pool", 2, 2, 2, 2},
                                       {1, 9, 30, 4, 4, 1, 2, 1, 0, 0, 1, 1, nullptr, "avg_pool", 2, 2, 2, 2},
                                       {1, 9, 30, 4, 4, 1, 2, 1, 0, 0, 1, 1, nullptr, "max_pool", 2, 1, 3, 1}})) {
     const std::string activation = e.activation ? std::string(e.activation) + "\n" : "";
