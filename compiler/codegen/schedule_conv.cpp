@@ -14,14 +14,26 @@ constexpr int kShortPiece = 12, kLinesAhead = 72; // of a row of the image that 
 
 int64_t rounded_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 
+// Columns that are computed before the next ones: blocks of equal widths, the last of which begins early enough to be whole.
+struct Block {
+  int columns = 1;
+  double cost = INFINITY; // of a column, in those of one that stands in a cache and is computed once
+};
+
 // The rows of the image that are kept are dense: their channels would otherwise stand at places that share a cache's
-// set. `bytes`: of one column of them, all channels.
-int block_of(int64_t columns, int64_t bytes, int tile, const MachineTarget &m) {
-  int64_t wide = std::max<int64_t>(1, m.l2_bytes / 2 / bytes / tile) * tile;
-  if (wide >= columns)
-    return int(columns);
-  const int64_t blocks = (columns + wide - 1) / wide; // of equal widths
-  return int(rounded_up((columns + blocks - 1) / blocks, tile));
+// set. `bytes`: of one column of them, all channels; `beside`: columns that the next block copies again.
+Block choose_block(int64_t columns, int64_t bytes, int64_t beside, int tile, const MachineTarget &m) {
+  constexpr double kCopied = 0.1, kFar = 0.25;
+  Block best;
+  for (int64_t blocks = 1, wide = columns + 1; wide > tile; blocks++) {
+    wide = blocks == 1 ? rounded_up(columns, tile) : rounded_up((columns + blocks - 1) / blocks, tile);
+    const double computed = double(wide * ((columns + wide - 1) / wide)) / double(columns);
+    const bool near = double(wide * bytes) <= 0.7 * double(m.l2_bytes);
+    const double cost = computed * (1 + kCopied * double(beside) / double(wide)) + (near ? 0 : kFar);
+    if (cost < best.cost - 1e-9)
+      best = {int(std::min(wide, columns)), cost};
+  }
+  return best;
 }
 
 // Channels by neighbouring columns whose sums stand in registers, and which of the two loops around them is inside: over
@@ -29,6 +41,7 @@ int block_of(int64_t columns, int64_t bytes, int tile, const MachineTarget &m) {
 // For each kernel row and input channel: multiply-adds, vectors of the image, and weights that are broadcast.
 struct Loops {
   Tile tile;
+  int block = 1;
   bool channels_inside = false;
 };
 
@@ -37,14 +50,17 @@ struct Window {
   int64_t rows = 1, columns = 1, step = 1;
 };
 
-Loops choose_loops(KernelContext &k, int64_t channels, int64_t columns, const Window &window, int reach, int step, int64_t reduced, bool may_choose, const MachineTarget &m) {
+Loops choose_loops(KernelContext &k, int64_t channels, int64_t columns, const Window &window, int reach, int step, int64_t reduced, int64_t bytes, bool may_choose, const MachineTarget &m) {
   constexpr double kStoredApart = 20; // cycles a vector
   const int limit = std::min(24, m.accumulators());
   Tiles tiles[2];
   double least[2] = {INFINITY, INFINITY};
+  std::vector<Block> blocks = {Block()}; // by columns of the tile
+  for (int c = 1; c <= std::min<int64_t>(columns, limit); c++)
+    blocks.push_back(choose_block(columns, bytes, (reach - step + step * window.step - 1) / (step * window.step), c, m));
   for (int inside = 0; inside <= int(may_choose); inside++)
     for (int r = 1; r <= std::min<int64_t>(channels, 12); r++)
-      for (int c = 1; c <= columns; c++) {
+      for (int c = 1; c < int(blocks.size()); c++) {
         const int across = int((c - 1) * window.step + window.columns), places = int(window.rows) * across, sums = r * places;
         // Those of a window's rows are all read before the next channel's weights are.
         if (sums > 1 && (sums > limit || (window.rows > 1 && sums + places + 2 > m.registers)))
@@ -54,13 +70,14 @@ Loops choose_loops(KernelContext &k, int64_t channels, int64_t columns, const Wi
         // With the channels inside, neighbouring results of a row are stored at long intervals.
         const double stored = inside ? kStoredApart * double(sums) / double(reduced) : 0;
         const double cycles = std::max({products / 2, (image + weights) / m.loads, 4.0 * reach}) + image * (near ? 0.1 : 0.6) + weights * (inside ? 0.1 : 0.05) + stored;
-        const double cost = cycles / (products * useful(channels, r) * useful(columns, c));
+        const double cost = cycles * blocks[size_t(c)].cost / (products * useful(channels, r));
         tiles[inside].offer(r, c, cost);
         least[inside] = std::min(least[inside], cost);
       }
   Loops l;
   l.channels_inside = may_choose && k.choose("order", {{"columns inside", least[0]}, {"channels inside", least[1]}}) == 1;
   l.tile = tiles[l.channels_inside].choose(k);
+  l.block = blocks[size_t(l.tile.columns)].columns;
   return l;
 }
 
@@ -89,9 +106,9 @@ void rows(KernelContext &k, Func whole_kernel, const Type &whole_type, const std
   const int64_t inputs = *Internal::as_const_int(k.domain[1].extent());
   const int step = k.phases == 1 && conv.op == "conv" && reach > 1 ? int(conv.list("stride")[1]) : 1;
   const int64_t kernel_rows = *Internal::as_const_int(k.domain[2].extent());
-  const Loops loops = choose_loops(k, type.dims[0], columns, each, reach, step, inputs * kernel_rows, k.phases == 1, m);
+  const Loops loops = choose_loops(k, type.dims[0], columns, each, reach, step, inputs * kernel_rows, k.phases == 1 && !by_row ? inputs * k.keep * m.vector_bytes * step * each.step : 0, k.phases == 1, m);
   const Tile tile = loops.tile;
-  const int wide = block_of(columns, inputs * k.keep * m.vector_bytes * step * each.step, tile.columns, m);
+  const int wide = loops.block;
   Var channel("channel"), column("column"), block("block");
   Func f = k.reduce, whole = out; // with all columns of the convolution's result
   if (apart) {

@@ -24,6 +24,7 @@
 #include <nlohmann/json.hpp>
 #include <random>
 #include <set>
+#include <sys/mman.h>
 #include <sstream>
 
 #include "codegen/object.h"
@@ -208,6 +209,7 @@ public:
     model_ = load_object(l_.compiled.text.at("obj"), l_.compiled.info.name, {{kTickSymbol, reinterpret_cast<void *>(&tick)}});
     const size_t bytes = model_->train_bytes(1);
     memory_ = std::aligned_alloc(model_->alignment, (bytes + model_->alignment - 1) / model_->alignment * model_->alignment);
+    if (getenv("HUGE")) { memory_ = std::aligned_alloc(2 << 20, (bytes + (2 << 20) - 1) / (2 << 20) * (2 << 20)); madvise(memory_, (bytes + (2 << 20) - 1) / (2 << 20) * (2 << 20), MADV_HUGEPAGE); }
     if (!memory_ || model_->init(&net_, memory_, bytes, 1, 1) != CNNC_OK)
       fail(fmt::format("the layer does not start with {} bytes", bytes));
     recorder.seconds.assign(l_.compiled.calls.size(), 0);
