@@ -21,15 +21,16 @@ struct Block {
 };
 
 // The rows of the image that are kept are dense: their channels would otherwise stand at places that share a cache's
-// set. `bytes`: of one column of them, all channels; `beside`: columns that the next block copies again.
+// set. `bytes`: of one column of them, all channels; `beside`: columns that the next block copies again. Each
+// channel's piece of a block begins with lines that no one has asked for in time.
 Block choose_block(int64_t columns, int64_t bytes, int64_t beside, int tile, const MachineTarget &m) {
-  constexpr double kCopied = 0.1, kFar = 0.25;
+  constexpr double kCopied = 0.1, kBegin = 4, kFar = 0.25;
   Block best;
   for (int64_t blocks = 1, wide = columns + 1; wide > tile; blocks++) {
     wide = blocks == 1 ? rounded_up(columns, tile) : rounded_up((columns + blocks - 1) / blocks, tile);
     const double computed = double(wide * ((columns + wide - 1) / wide)) / double(columns);
     const bool near = double(wide * bytes) <= 0.7 * double(m.l2_bytes);
-    const double cost = computed * (1 + kCopied * double(beside) / double(wide)) + (near ? 0 : kFar);
+    const double cost = computed * (1 + kCopied * (double(beside) + kBegin) / double(wide)) + (near ? 0 : kFar);
     if (cost < best.cost - 1e-9)
       best = {int(std::min(wide, columns)), cost};
   }
