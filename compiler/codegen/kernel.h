@@ -51,7 +51,7 @@ public:
   Form form = Form::Elementwise;
   Halide::Func reduce;                        // the reduction of Contraction, Rows, ChannelSums, PerLane, Products, Outer, Dots, LaneSum, FastWeight
   Halide::Func staged;                        // ChannelSums: an input with its lanes behind its channels; Packed, Products, Outer, Dots, LaneSum: turned; FastForward, FastData: all points, of a row or of all rows; FastWeight: of all channels
-  Halide::Func rows;                          // FastForward, FastData: whole rows of the result; FastWeight: of the kernel; Rows: rows of the image with their border; ChannelSums: the image with its border, where dy stands in the vector; Products: before they are turned; Dots: all sums
+  Halide::Func rows;                          // FastForward, FastData: whole rows of the result; FastWeight: of the kernel; Rows: rows of the image with their border; ChannelSums: the other factor, copied, where dy stands in the vector or x by panels; Products: before they are turned; Dots: all sums
   std::vector<int> tile;                      // FastForward, FastData: tiles whose rows' sums stand in registers together, or 0; FastWeight, Dots: the register tile, by which its stages are indexed
   int keep = 1;                               // Rows: how many of them are needed at a time; Contraction of one image: columns whose sums stand in registers together, at least
   Halide::Func by_row;                        // Rows, Elementwise: an image of the group whose rows the output takes one after the other
@@ -62,6 +62,7 @@ public:
   std::vector<Halide::Func> lane_sums;        // FastWeight, Dots: as sums_over_lanes gives them
   std::map<std::string, Halide::Func> stages; // by name, of the Winograd forms
   Halide::RDom domain, outer_domain;
+  bool panels = false;             // ChannelSums: some of the vector's channels at a time pass by all of the others
   Halide::RDom blocks;             // ChannelSums: of columns and of rows
   Halide::Expr added;              // ChannelSums: what is added to the output for each block; Packed: an element of it, ...
   std::vector<Halide::Expr> place; // ... and its place

@@ -180,26 +180,26 @@ void rows(KernelContext &k, Func whole_kernel, const Type &whole_type, const std
 }
 
 // part: [k,c,r,s] for a block of places; the vector's channels are c or k.
-void channel_sums(KernelContext &k, Func out, const Type &type, const MachineTarget &m) {
+void channel_sums(KernelContext &k, Func out, const Type &type, const Node &node, const MachineTarget &m) {
   const int width = k.lanes;
-  const bool inputs = !k.rows.defined();
+  const bool inputs = k.panels || !k.rows.defined();
   const size_t across = inputs ? 1 : 0, other = 1 - across;
   const int64_t groups = (type.dims[across] + width - 1) / width;
-  // Tiles that divide: what is added twice would be wrong. Channels of the other factor can all belong to one set of the
-  // first cache: not too many of them at a time.
-  constexpr int64_t kMostOther = 4;
+  // Tiles that divide: what is added twice would be wrong. Channels of the other factor, where it is not copied, can all
+  // belong to one set of the first cache: not too many of them at a time.
+  const int64_t most_other = k.panels ? 12 : 4;
   int taps = 1;
   double best = INFINITY;
   Tiles tiles[2]; // the second: with the number of taps that was found to be best
   for (int pass = 0; pass < 2; pass++)
     for (int s = 1; s <= type.dims[3]; s++)
       for (int v = 1; v <= groups; v++)
-        for (int r = 1; r <= std::min(kMostOther, type.dims[other]) && r * v * s <= std::min(24, m.accumulators()); r++) {
+        for (int r = 1; r <= std::min(most_other, type.dims[other]) && r * v * s <= std::min(24, m.accumulators()); r++) {
           if (type.dims[3] % s || groups % v || type.dims[other] % r || (pass && s != taps))
             continue;
           const double products = r * v * s, broadcast = inputs ? r : r * s, loads = inputs ? v * s : v;
-          // Vectors come from the second-level cache, once for all taps.
-          const double cost = (std::max({products / 2, (loads + broadcast) / m.loads, 6.0}) + 0.6 * v) / products;
+          // Vectors come from a cache once for all taps.
+          const double cost = (std::max({products / 2, (loads + broadcast) / m.loads, 6.0}) + (k.panels ? 0.1 : 0.6) * v) / products;
           tiles[pass].offer(r, v, cost);
           if (cost < best - 1e-9)
             best = cost, taps = s;
@@ -213,7 +213,7 @@ void channel_sums(KernelContext &k, Func out, const Type &type, const MachineTar
   total.split(a, group, in_vector, width * vectors, TailStrategy::GuardWithIf)
       .split(o, o, channel, channels)
       .split(s, s, tap, taps)
-      .reorder({in_vector, tap, channel, s, row, group, o, k.blocks.x, k.blocks.y});
+      .reorder({in_vector, tap, channel, s, row, k.panels ? o : group, k.panels ? group : o, k.blocks.x, k.blocks.y});
   Func f = k.reduce, turned = k.staged;
   f.compute_at(out, s);
   on_stack(f);
@@ -227,20 +227,28 @@ void channel_sums(KernelContext &k, Func out, const Type &type, const MachineTar
       order.insert(order.end(), {k.domain[0], k.domain[1], k.domain[2]});
     st.reorder(order).vectorize(in_vector).unroll(vector).unroll(fs).unroll(fo);
   }
-  if (type.dims[2] * type.dims[3] == 1 && inputs)
+  if (type.dims[2] * type.dims[3] == 1 && inputs) {
+    if (type.dims[1] % (width * vectors) == 0) // no tail: from registers
+      total.split(in_vector, vector, in_vector, width).unroll(vector).unroll(channel);
     total.vectorize(in_vector, width);
+  }
   auto t = turned.args(); // in vector, lane, column, group, row
-  turned.compute_at(out, k.blocks.x).store_in(MemoryType::Heap).bound(t[0], 0, width).bound(t[1], 0, width);
+  turned.compute_at(k.panels ? LoopLevel(out, group) : LoopLevel(out, k.blocks.x)).store_in(MemoryType::Heap).bound(t[0], 0, width).bound(t[1], 0, width);
   turned.reorder_storage(t[0], t[1], t[2], t[3], t[4]);
   turn(turned, t[0], t[1]);
-  if (!inputs)
-    k.rows.compute_at(out, k.blocks.x).store_in(MemoryType::Heap).vectorize(k.rows.args()[0]);
+  if (k.rows.defined()) {
+    auto r = k.rows.args(); // lane, column, row, channel
+    k.rows.compute_at(out, k.blocks.x).store_in(MemoryType::Heap).vectorize(r[0]);
+    const auto columns = *Internal::as_const_int(k.domain[1].extent());
+    if (const auto gradient = k.stored.find(node.inputs[0]); k.panels && columns <= kShortPiece && gradient != k.stored.end())
+      k.rows.prefetch(gradient->second, r[1], r[3], kLinesAhead / int(columns));
+  }
 }
 } // namespace
 
 void schedule_conv(KernelContext &k, Func out, const Type &type, const std::vector<const Node *> &nodes, const MachineTarget &m) {
   if (k.form == KernelContext::Form::ChannelSums)
-    channel_sums(k, out, type, m);
+    channel_sums(k, out, type, *nodes.front(), m);
   else
     rows(k, out, type, nodes, m);
 }

@@ -247,12 +247,13 @@ void define_data_gradient(KernelContext &k, const Node &n) {
 struct PositionBlock {
   int rows = 1, columns = 1;
 };
+constexpr int kPanel = 4; // vectors of channels
 
 // Costs for each position, element of dw and vector, in multiply-adds: adding a block's sums to dw, turning what the vector
 // holds, and reading it from beyond the cache. `inputs`: x stands in the vector, or else dy.
 PositionBlock choose_block(KernelContext &k, const std::vector<int64_t> &dy, const std::vector<int64_t> &x, const std::vector<int64_t> &kernel,
                            const std::array<int, 2> &step, bool inputs) {
-  const double added = kernel[0] * kernel[1] == 1 ? 0.2 : 1.5, turned = 0.5 * k.lanes, far = 0.3;
+  const double added = kernel[0] * kernel[1] == 1 ? 0.2 : 1.5, turned = 0.5 * k.lanes, far = k.panels ? 0.05 : 0.3, second = 0.12;
   const int64_t channels = inputs ? x[0] : dy[0], others = inputs ? dy[0] : x[0];
   std::vector<PositionBlock> blocks;
   std::vector<Candidate> candidates;
@@ -262,9 +263,11 @@ PositionBlock choose_block(KernelContext &k, const std::vector<int64_t> &dy, con
         continue;
       const double positions = double(rows) * columns;
       const double of_x = double((rows - 1) * step[0] + kernel[0]) * double((columns - 1) * step[1] + kernel[1]), area = inputs ? of_x : positions;
-      const bool fits = area * double(channels * k.lanes * k.real.bytes()) <= double(k.machine.l2_bytes) / 2;
+      const double column = double(k.lanes * k.real.bytes()), all = k.panels ? double(others) * positions : double(channels) * area;
+      const bool fits = all * column <= double(k.machine.l2_bytes) / 2;
+      const bool near = !k.panels || kPanel * area * double(k.lanes) * column <= 0.9 * double(k.machine.l1_bytes);
       blocks.push_back({rows, columns});
-      candidates.push_back({fmt::format("{}x{}", rows, columns), added / positions + turned * area / (positions * double(others * kernel[0] * kernel[1])) + (fits ? 0 : far)});
+      candidates.push_back({fmt::format("{}x{}", rows, columns), added / positions + turned * area / (positions * double(others * kernel[0] * kernel[1])) + (fits ? 0 : far) + (near ? 0 : second)});
     }
   return blocks[k.choose("block", candidates)];
 }
@@ -278,6 +281,10 @@ void define_channel_sums(KernelContext &k, const Node &n) {
   const auto &kernel = n.list("kernel"), &stride = n.list("stride"), &padding = n.list("padding");
   const bool inputs = x[0] >= k.lanes || x[0] >= dy[0]; // in the vector: input channels, or output channels
   const std::array<int, 2> step = kernel_step(kernel, stride);
+  // Of all channels of x, or of some vectors at a time, which the first-level cache may hold while all of dy passes by. For
+  // that dy is copied: an element of it is multiplied as often as x has channels and the kernel elements.
+  if (inputs)
+    k.panels = k.choose("order", {{"all channels", 0.65}, {"panels", 0.525 + 32 / double(x[0] * kernel[0] * kernel[1])}}) == 1;
   const PositionBlock size = choose_block(k, dy, x, kernel, step, inputs);
   const bool flip = n.flag("flip");
   Expr r = flip ? int(kernel[0]) - 1 - v[1] : Expr(v[1]), s = flip ? int(kernel[1]) - 1 - v[0] : Expr(v[0]);
@@ -296,7 +303,7 @@ void define_channel_sums(KernelContext &k, const Node &n) {
   part(at) = k.constant(0);
   Func turned("turned"); // channel in its group, lane, column, group, row
   turned(i, lane, column, group, row) = (inputs ? image : gradient).at(k, lane, column, row, min(group * k.lanes + i, last));
-  Func other = inputs ? k.in(n, 0) : image.rows(k, 0);
+  Func other = !inputs ? image.rows(k, 0) : k.panels ? gradient.rows(k, 0) : k.in(n, 0);
   if (inputs)
     part(at) += turned(v[2] % k.lanes, d[0], column_of_x, v[2] / k.lanes, row_of_x) * other(d[0], q, p, v[3]);
   else
