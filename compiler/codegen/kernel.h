@@ -72,6 +72,7 @@ public:
   std::vector<int64_t> copied_extents;
   std::vector<int> copied_to; // ... and where in the result it begins, by dimension
   bool bordered = false;      // Copy: zeros stand around it
+  bool copied_parts = false;  // Copy: the domain's first dimension is that of a vector, the others are in the order of the result
   bool copied_lines = false;  // Copy: source and result have the same innermost dimension, ...
   int64_t copied_length = 1;  // ... of which so many elements are copied
   // The dimensions of the stored value of which this input is a view in another shape; none: the input is stored so.

@@ -67,29 +67,45 @@ Func view_of(Func stored, const Type &type, const std::vector<Var> &at, const Ty
   return view;
 }
 
-// The result of Form::Copy: what is copied, a part or all of `out`.
-void define_copy(KernelContext &k, Func out, const Node &last, const Node &from, bool stored_as_seen) {
+// The result of Form::Copy: what is copied, a part or all of `out`. Lines that vectors of `width` do not divide are copied by
+// vectors of which the last begins where it ends with the line.
+void define_copy(KernelContext &k, Func out, const Node &last, const Node &from, bool stored_as_seen, int width) {
   const Layout to = layout_of(last), source = layout_of(from);
   const size_t rank = last.type.dims.size();
   // Lines of one order and pitch are copied with what stands behind their ends.
   const bool lines = stored_as_seen && !to.order.empty() && to.innermost() == source.innermost() && from.type.dims.size() == rank;
   const bool wholes = lines && k.lanes == 1 && has_lane(last.type) && to.pitch == source.pitch && to.innermost() == 0 && rank > 1;
+  k.copied_length = wholes ? to.pitch : k.copied_extents[size_t(to.innermost())];
+  k.copied_parts = lines && width > 1 && k.copied_length > width && k.copied_length % width;
   Halide::Region ranges;
   std::vector<Expr> read, write;
-  for (size_t i = rank; i-- > 0;)
-    ranges.emplace_back(Expr(0), int(wholes && i == 0 ? to.pitch : k.copied_extents[i]));
+  std::vector<int> place(rank); // of each dimension in the domain
+  if (k.copied_parts) {         // innermost first, since these are not to be reordered
+    ranges.emplace_back(Expr(0), width);
+    for (size_t i = rank; i-- > 0;) {
+      const size_t d = size_t(to.order[i]);
+      place[d] = int(ranges.size());
+      ranges.emplace_back(Expr(0), int(int64_t(d) == to.innermost() ? (k.copied_length + width - 1) / width : k.copied_extents[d]));
+    }
+  } else {
+    for (size_t i = rank; i-- > 0;) {
+      place[i] = int(ranges.size());
+      ranges.emplace_back(Expr(0), int(wholes && i == 0 ? to.pitch : k.copied_extents[i]));
+    }
+  }
   k.domain = RDom(ranges, "copied");
   if (has_lane(last.type)) {
     read.push_back(0);
     write.push_back(0);
   }
   for (size_t i = rank; i-- > 0;) {
-    const RVar at = k.domain[int(rank - 1 - i)];
+    Expr at = k.domain[place[i]];
+    if (k.copied_parts && int64_t(i) == to.innermost())
+      at = min(at * width, int(k.copied_length) - width) + k.domain.x;
     read.push_back(at);
     write.push_back(at + k.copied_to[i]);
   }
   k.copied_lines = lines;
-  k.copied_length = wholes ? to.pitch : k.copied_extents[size_t(to.innermost())];
   out(k.vars(last.type)) = k.bordered ? k.constant(0) : undef(k.real);
   out(write) = k.copied(read);
 }
@@ -285,7 +301,7 @@ KernelCall KernelSet::group(const Graph &whole, const GraphPlan &plan, const std
   Func out("out");
   auto v = k.vars(last.type);
   if (k.form == KernelContext::Form::Copy) {
-    define_copy(k, out, last, g[source_of(last.inputs[0])], source_of(last.inputs[0]) == last.inputs[0]);
+    define_copy(k, out, last, g[source_of(last.inputs[0])], source_of(last.inputs[0]) == last.inputs[0], scheduled_ ? int(k.vector) : 1);
   } else if (k.form == KernelContext::Form::Packed) {
     out(v) = undef(real_);
     out(k.place) = k.added;
@@ -404,8 +420,11 @@ KernelCall KernelSet::convert(Halide::Type from, int64_t elements) {
   out(i) = from.is_uint() ? e * Internal::make_const(real_, 1.0 / 255) : e;
   bound_all(out, {elements});
   fix_shape(out.output_buffer(), std::vector<int64_t>{elements}, real_.bytes());
-  if (scheduled_ && elements >= lanes_)
+  if (scheduled_ && elements >= lanes_) {
     out.split(i, i, in_vector, lanes_, TailStrategy::ShiftInwards).vectorize(in_vector);
+    if (elements >= 4 * lanes_)
+      out.unroll(i, 4, TailStrategy::ShiftInwards);
+  }
   call.kernel = add(from.is_uint() ? "convert_u8" : "convert_f32", fmt::format("convert {} {}\n", from.bits(), elements), Pipeline(out), {in}).name;
   return call;
 }

@@ -223,6 +223,10 @@ void copying(Single &s) {
     s.out.split(dim(s.along), dim(s.along), in_vector, s.width).reorder(order).vectorize(in_vector);
   }
   auto update = s.out.update();
+  if (s.k.copied_parts) {
+    update.allow_race_conditions().vectorize(s.k.domain.x); // what two parts share they write alike
+    return;
+  }
   std::vector<VarOrRVar> order;
   const auto &d = s.k.domain;
   for (size_t i = s.rank(); i-- > 0;)
