@@ -118,27 +118,37 @@ private:
   std::vector<uint16_t> labels16_;
 };
 
-// Times of single calls, in order, after some to warm up.
+constexpr int kSlices = 20;
+
+// Single calls of `count` examples, after some to warm up. Between slices of the time the peak is measured: others may use the machine,
+// and its clock changes. `threads`: as many take part, or 0 where only the calls are wanted.
 template <class F>
-std::vector<double> times(double seconds, F call) {
+Rate rate_of(double seconds, int count, int threads, F call) {
+  auto since = [](Clock::time_point t) { return std::chrono::duration<double>(Clock::now() - t).count(); };
   const auto warm = Clock::now();
   do
     call();
-  while (std::chrono::duration<double>(Clock::now() - warm).count() < seconds / 5);
-  std::vector<double> all;
-  const auto begin = Clock::now();
-  for (auto last = begin; all.size() < 3 || std::chrono::duration<double>(last - begin).count() < seconds;) {
-    call();
-    const auto now = Clock::now();
-    all.push_back(std::chrono::duration<double>(now - last).count());
-    last = now;
+  while (since(warm) < seconds / 5);
+  std::vector<double> all, possible;
+  double spent = 0, before = threads ? flops_now(threads) : 0;
+  while (all.size() < 3 || spent < seconds) {
+    const size_t first = all.size();
+    const auto begin = Clock::now();
+    do {
+      const auto start = Clock::now();
+      call();
+      all.push_back(since(start));
+    } while (since(begin) < seconds / kSlices);
+    spent += since(begin);
+    const double after = threads ? flops_now(threads) : 0;
+    for (size_t i = first; i < all.size(); i++)
+      possible.push_back(all[i] * (before + after) / 2);
+    before = after;
   }
   std::sort(all.begin(), all.end());
-  return all;
-}
-
-Rate rate_of(const std::vector<double> &t, int count) {
-  return {count / t[t.size() / 2], count / t[t.size() * 3 / 4], count / t[t.size() / 4]};
+  std::sort(possible.begin(), possible.end());
+  const size_t n = all.size();
+  return {count / all[n / 2], count / all[n * 3 / 4], count / all[n / 4], possible[n / 2] / count};
 }
 
 } // namespace
@@ -161,10 +171,9 @@ BenchReport bench(const Graph &forward, const BenchOptions &options) {
   {
     Bench all(model, options.threads, r.count), one(model, 1, 1);
     if (r.trains)
-      r.train = rate_of(times(options.seconds, [&] { all.train(); }), r.count);
-    r.infer = rate_of(times(options.seconds, [&] { all.predict(r.count); }), r.count);
-    auto single = times(std::min(options.seconds, 0.5), [&] { one.predict(1); });
-    r.latency = single[single.size() / 2];
+      r.train = rate_of(options.seconds, r.count, options.threads, [&] { all.train(); });
+    r.infer = rate_of(options.seconds, r.count, options.threads, [&] { all.predict(r.count); });
+    r.one = rate_of(std::min(options.seconds, 0.5), 1, 1, [&] { one.predict(1); });
   }
 
   CompileOptions instrumented = plain;
@@ -188,7 +197,7 @@ BenchReport bench(const Graph &forward, const BenchOptions &options) {
     recorder.start = Clock::now();
     {
       Bench some(slow, single ? 1 : options.threads, single ? 1 : r.count);
-      times(single ? std::min(options.seconds, 0.5) : options.seconds, [&] { training ? some.train() : some.predict(single ? 1 : r.count); });
+      rate_of(single ? std::min(options.seconds, 0.5) : options.seconds, 1, 0, [&] { training ? some.train() : some.predict(single ? 1 : r.count); });
     }
     std::vector<KernelTime> kernels;
     double total = 0;

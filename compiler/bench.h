@@ -24,6 +24,7 @@ struct BenchOptions {
 struct Rate {
   double examples = 0;      // a second: the median over calls
   double low = 0, high = 0; // the first and third quartile
+  double possible = 0;      // operations that the machine could do in the time of one example: the median over calls, by the peak around each
 };
 
 struct KernelTime {
@@ -47,7 +48,7 @@ struct BenchReport {
   Peak peak;
   bool trains = false;
   Rate train, infer;
-  double latency = 0; // of one example with one thread, seconds
+  Rate one; // one example a call, with one thread
   std::vector<CallInfo> calls;
   std::vector<KernelTime> kernels;
   std::vector<TraceEvent> events; // of the first instrumented steps

@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <ctime>
 #include <functional>
+#include <numeric>
 #include <thread>
 #include <vector>
 
@@ -92,17 +94,32 @@ double best_rate(double amount, const std::function<void()> &work) {
   return best;
 }
 
-double multiply_add_rate(const Loops &loops, int threads) {
-  const long rounds = 4000000;
-  const double flops = 2.0 * double(rounds) * kSums * loops.bytes / 4;
-  return best_rate(flops * threads, [&] {
-    std::vector<std::thread> others;
-    for (int t = 1; t < threads; t++)
-      others.emplace_back([&] { sink = loops.multiply_add(rounds); });
+constexpr long kRounds = 4000000;
+
+double flops_of(const Loops &loops, int threads, long rounds) { return 2.0 * double(rounds) * kSums * loops.bytes / 4 * threads; }
+
+// `each` after so many rounds on each of the threads.
+void multiply_and_add(const Loops &loops, int threads, long rounds, const std::function<void(int)> &each = [](int) {}) {
+  auto run = [&](int t) {
     sink = loops.multiply_add(rounds);
-    for (std::thread &t : others)
-      t.join();
-  });
+    each(t);
+  };
+  std::vector<std::thread> others;
+  for (int t = 1; t < threads; t++)
+    others.emplace_back(run, t);
+  run(0);
+  for (std::thread &t : others)
+    t.join();
+}
+
+double multiply_add_rate(const Loops &loops, int threads) {
+  return best_rate(flops_of(loops, threads, kRounds), [&] { multiply_and_add(loops, threads, kRounds); });
+}
+
+double processor_seconds() {
+  timespec t = {};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return double(t.tv_sec) + 1e-9 * double(t.tv_nsec);
 }
 
 double read_rate(const Loops &loops, size_t bytes) {
@@ -127,6 +144,18 @@ Peak measure_peak(int threads) {
   p.near_bytes = read_rate(loops, size_t(256) << 10);
   p.far_bytes = read_rate(loops, size_t(256) << 20);
   return p;
+}
+
+double flops_now(int threads) {
+  const Loops loops = widest();
+  const long rounds = kRounds / 4;
+  // By each thread's own time: for these few milliseconds the model's threads may still be on the processors.
+  std::vector<double> rates(static_cast<size_t>(threads));
+  const double before = processor_seconds(); // of this thread; the others begin at none
+  multiply_and_add(loops, threads, rounds, [&](int t) {
+    rates[size_t(t)] = flops_of(loops, 1, rounds) / (processor_seconds() - (t ? 0 : before));
+  });
+  return std::accumulate(rates.begin(), rates.end(), 0.0);
 }
 
 } // namespace cnnc

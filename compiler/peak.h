@@ -12,4 +12,8 @@ struct Peak {
 // Takes about a second. threads >= 1.
 Peak measure_peak(int threads);
 
+// Multiply-adds as in Peak, of `threads` cores together at this moment: a single run of a few milliseconds, to stand beside
+// what is measured before and after it on a machine that others use too.
+double flops_now(int threads);
+
 } // namespace cnnc

@@ -33,18 +33,20 @@ std::pair<double, const char *> limit(const BenchReport &r, const KernelTime &k)
   return {moved, near ? "cache" : "memory"};
 }
 
+double share_of_peak(const Rate &rate, int64_t macs) { return 2 * double(macs) / rate.possible; }
+
 std::string table(const BenchReport &r) {
   std::string s = fmt::format("{} for {}, {} examples a call, {} thread{}\n", r.model, r.target, r.count, r.threads, r.threads == 1 ? "" : "s");
   s += fmt::format("peak: {:.1f} GFLOP/s a core, {:.1f} with {} threads; a core reads {:.0f} GB/s from cache, {:.0f} from memory\n",
                    r.peak.flops / 1e9, r.peak.flops_all / 1e9, r.threads, r.peak.near_bytes / 1e9, r.peak.far_bytes / 1e9);
   auto line = [&](const char *what, const Rate &rate, int64_t macs) {
     s += fmt::format("{:<10} {:>10.0f} examples/s ({:.0f} to {:.0f}), {:.1f} GFLOP/s, {:.0f} % of peak\n", what, rate.examples, rate.low,
-                     rate.high, rate.examples * 2 * double(macs) / 1e9, 100 * rate.examples * 2 * double(macs) / r.peak.flops_all);
+                     rate.high, rate.examples * 2 * double(macs) / 1e9, 100 * share_of_peak(rate, macs));
   };
   if (r.trains)
     line("training", r.train, r.train_macs);
   line("inference", r.infer, r.macs);
-  s += fmt::format("one image  {:>10.2f} us, {:.0f} % of one core's peak\n", r.latency * 1e6, 100 * 2 * double(r.macs) / r.latency / r.peak.flops);
+  s += fmt::format("one image  {:>10.2f} us, {:.0f} % of one core's peak\n", 1e6 / r.one.examples, 100 * share_of_peak(r.one, r.macs));
   for (const std::string graph : {"training", "inference", "one image"}) {
     if (graph == "training" && !r.trains)
       continue;
@@ -61,11 +63,14 @@ std::string table(const BenchReport &r) {
                        double(k.call.bytes) / 1024, name, 100 * least / k.seconds, k.call.what);
     }
   }
-  return s + "limit: what bounds the kernel from below, and how much of its time that bound is\n";
+  return s + "of peak: by the multiply-adds that the machine did just before and after; of a kernel, by the best it did at the start\n"
+             "limit: what bounds the kernel from below, and how much of its time that bound is\n";
 }
 
 std::string json(const BenchReport &r) {
-  auto rate = [](const Rate &x) { return nlohmann::ordered_json{{"examples_per_second", x.examples}, {"low", x.low}, {"high", x.high}}; };
+  auto rate = [](const Rate &x, int64_t macs) {
+    return nlohmann::ordered_json{{"examples_per_second", x.examples}, {"low", x.low}, {"high", x.high}, {"share_of_peak", share_of_peak(x, macs)}};
+  };
   nlohmann::ordered_json j = {{"model", r.model},
                               {"target", r.target},
                               {"threads", r.threads},
@@ -76,9 +81,10 @@ std::string json(const BenchReport &r) {
                               {"peak_gflops_core", r.peak.flops / 1e9},
                               {"peak_gflops", r.peak.flops_all / 1e9}};
   if (r.trains)
-    j["training"] = rate(r.train);
-  j["inference"] = rate(r.infer);
-  j["one_image_seconds"] = r.latency;
+    j["training"] = rate(r.train, r.train_macs);
+  j["inference"] = rate(r.infer, r.macs);
+  j["one_image_seconds"] = 1 / r.one.examples;
+  j["one_image_share_of_peak"] = share_of_peak(r.one, r.macs);
   j["kernels"] = nlohmann::ordered_json::array();
   for (const KernelTime &k : r.kernels) {
     auto [least, name] = limit(r, k);
