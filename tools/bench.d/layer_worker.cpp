@@ -24,7 +24,6 @@
 #include <nlohmann/json.hpp>
 #include <random>
 #include <set>
-#include <sys/mman.h>
 #include <sstream>
 
 #include "codegen/object.h"
@@ -32,6 +31,7 @@
 #include "graph/build.h"
 #include "layers/op.h"
 #include "runtime/cnnc_model.h"
+#include "runtime/net.h"
 
 using namespace cnnc;
 using nlohmann::ordered_json;
@@ -208,9 +208,8 @@ public:
   explicit Net(CompiledLayer layer) : l_(std::move(layer)), s_(l_.shape) {
     model_ = load_object(l_.compiled.text.at("obj"), l_.compiled.info.name, {{kTickSymbol, reinterpret_cast<void *>(&tick)}});
     const size_t bytes = model_->train_bytes(1);
-    memory_ = std::aligned_alloc(model_->alignment, (bytes + model_->alignment - 1) / model_->alignment * model_->alignment);
-    if (getenv("HUGE")) { memory_ = std::aligned_alloc(2 << 20, (bytes + (2 << 20) - 1) / (2 << 20) * (2 << 20)); madvise(memory_, (bytes + (2 << 20) - 1) / (2 << 20) * (2 << 20), MADV_HUGEPAGE); }
-    if (!memory_ || model_->init(&net_, memory_, bytes, 1, 1) != CNNC_OK)
+    memory_ = runtime::AlignedBytes(bytes, model_->alignment); // as cnnc train has it
+    if (model_->init(&net_, memory_.data(), bytes, 1, 1) != CNNC_OK)
       fail(fmt::format("the layer does not start with {} bytes", bytes));
     recorder.seconds.assign(l_.compiled.calls.size(), 0);
     const size_t n = size_t(s_.batch);
@@ -233,7 +232,6 @@ public:
   }
   ~Net() {
     model_->destroy(net_);
-    std::free(memory_);
   }
   Net(const Net &) = delete;
 
@@ -422,7 +420,7 @@ private:
   const Shape &s_;
   const cnnc_model *model_ = nullptr;
   cnnc_net *net_ = nullptr;
-  void *memory_ = nullptr;
+  runtime::AlignedBytes memory_;
   size_t w_offset_ = 0;
   double packing_ = 0; // seconds of the last call of gradients
   Floats images_, goals_, w_, outputs_, parameters_;
