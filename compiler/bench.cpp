@@ -3,11 +3,11 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
 #include <memory>
 #include <mutex>
 #include <random>
 
+#include "../runtime/aligned_bytes.h"
 #include "../runtime/cnnc_model.h"
 #include "codegen/object.h"
 #include "library.h"
@@ -59,18 +59,14 @@ void tick(int call, const void *) {
   log.last = Clock::now();
 }
 
-struct Free {
-  void operator()(void *p) const { std::free(p); }
-};
-
 // A started model with a batch of random examples.
 class Bench {
 public:
   Bench(const cnnc_model *model, int threads, int count) : model_(model), count_(count) {
     const bool trains = model->train_bytes != nullptr;
     const size_t bytes = size_t(trains ? model->train_bytes(threads) : model->infer_bytes(threads));
-    memory_.reset(std::aligned_alloc(model->alignment, (bytes + model->alignment - 1) / model->alignment * model->alignment));
-    if (!memory_ || (trains ? model->init : model->init_inference)(&net_, memory_.get(), bytes, threads, 1) != CNNC_OK)
+    memory_ = runtime::AlignedBytes(bytes, model->alignment);
+    if ((trains ? model->init : model->init_inference)(&net_, memory_.data(), bytes, threads, 1) != CNNC_OK)
       throw GraphError{"bench: the model does not start"};
     std::mt19937 random(1);
     std::uniform_real_distribution<float> pixel(0, 1);
@@ -112,7 +108,7 @@ private:
   const cnnc_model *model_;
   int count_;
   cnnc_net *net_ = nullptr;
-  std::unique_ptr<void, Free> memory_;
+  runtime::AlignedBytes memory_;
   std::vector<float> images_, target_images_, outputs_;
   std::vector<uint8_t> labels8_;
   std::vector<uint16_t> labels16_;

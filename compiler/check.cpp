@@ -3,11 +3,10 @@
 #include "check.h"
 
 #include <cmath>
-#include <cstdlib>
 #include <fmt/format.h>
-#include <memory>
 #include <random>
 
+#include "../runtime/aligned_bytes.h"
 #include "../runtime/cnnc_model.h"
 #include "codegen/object.h"
 #include "compile.h"
@@ -16,10 +15,6 @@
 namespace cnnc {
 
 namespace {
-struct Free {
-  void operator()(void *p) const { std::free(p); }
-};
-
 // A model that was compiled, loaded and started.
 class Running {
 public:
@@ -32,8 +27,8 @@ public:
     const Library c = compile_library(forward, compile_options, options.use_cache);
     model = load_object(c.object, c.name);
     size_t bytes = size_t(model->train_bytes(options.threads));
-    memory_.reset(std::aligned_alloc(model->alignment, (bytes + model->alignment - 1) / model->alignment * model->alignment));
-    if (!memory_ || model->init(&net, memory_.get(), bytes, options.threads, options.seed) != CNNC_OK)
+    memory_ = runtime::AlignedBytes(bytes, model->alignment);
+    if (model->init(&net, memory_.data(), bytes, options.threads, options.seed) != CNNC_OK)
       throw GraphError{"check: the model does not start"};
   }
   ~Running() {
@@ -55,7 +50,7 @@ public:
   cnnc_net *net = nullptr;
 
 private:
-  std::unique_ptr<void, Free> memory_;
+  runtime::AlignedBytes memory_;
 };
 
 struct Batch {

@@ -99,7 +99,8 @@ constexpr long kRounds = 4000000;
 double flops_of(const Loops &loops, int threads, long rounds) { return 2.0 * double(rounds) * kSums * loops.bytes / 4 * threads; }
 
 // `each` after so many rounds on each of the threads.
-void multiply_and_add(const Loops &loops, int threads, long rounds, const std::function<void(int)> &each = [](int) {}) {
+void multiply_and_add(
+    const Loops &loops, int threads, long rounds, const std::function<void(int)> &each = [](int) {}) {
   auto run = [&](int t) {
     sink = loops.multiply_add(rounds);
     each(t);

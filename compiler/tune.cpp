@@ -5,11 +5,10 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
 #include <fmt/format.h>
-#include <memory>
 #include <random>
 
+#include "../runtime/aligned_bytes.h"
 #include "../runtime/cnnc_model.h"
 #include "codegen/object.h"
 #include "compile.h"
@@ -47,10 +46,6 @@ void tick(int call, const void *) {
   watch->last = Clock::now();
 }
 
-struct Free {
-  void operator()(void *p) const { std::free(p); }
-};
-
 struct Examples {
   int count;
   std::vector<float> images, target_images;
@@ -78,8 +73,8 @@ public:
     model = load_object(c.text.at("obj"), c.info.name, {{kTickSymbol, reinterpret_cast<void *>(&tick)}});
     const bool trains = model->train_bytes != nullptr;
     const size_t bytes = size_t(trains ? model->train_bytes(1) : model->infer_bytes(1));
-    memory_.reset(std::aligned_alloc(model->alignment, (bytes + model->alignment - 1) / model->alignment * model->alignment));
-    if (!memory_ || (trains ? model->init : model->init_inference)(&net_, memory_.get(), bytes, 1, 1) != CNNC_OK)
+    memory_ = runtime::AlignedBytes(bytes, model->alignment);
+    if ((trains ? model->init : model->init_inference)(&net_, memory_.data(), bytes, 1, 1) != CNNC_OK)
       throw GraphError{"tune: the model does not start"};
   }
   ~Trial() {
@@ -120,7 +115,7 @@ private:
   }
   std::vector<std::string> keys_; // by call
   cnnc_net *net_ = nullptr;
-  std::unique_ptr<void, Free> memory_;
+  runtime::AlignedBytes memory_;
   std::vector<float> outputs_;
 };
 

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <fmt/format.h>
-#include <sys/mman.h>
 #include <thread>
 
 namespace cnnc::runtime {
@@ -42,19 +41,6 @@ StatusError::StatusError(const cnnc_model &model, const char *call, cnnc_status 
                         s == CNNC_UNSUPPORTED_CPU ? fmt::format(" ({})", model.target) : ""),
             exit_code_of(s)),
       status(s) {}
-
-AlignedBytes::AlignedBytes(std::uint64_t size, std::uint64_t alignment) : size_(size) {
-  // Large memory stands on large pages where the system gives them on request: wide layers run up to 8 % faster.
-  constexpr std::uint64_t kLargePage = 2 << 20;
-  const bool large = size >= 2 * kLargePage;
-  alignment = std::max<std::uint64_t>(alignment, large ? kLargePage : sizeof(void *));
-  const std::uint64_t rounded = std::max<std::uint64_t>((size + alignment - 1) / alignment, 1) * alignment;
-  data_.reset(static_cast<std::uint8_t *>(std::aligned_alloc(alignment, rounded)));
-  if (!data_) throw SystemError(fmt::format("no memory: {} bytes were asked for", size));
-#ifdef MADV_HUGEPAGE
-  if (large) madvise(data_.get(), rounded, MADV_HUGEPAGE); // no more than a hint
-#endif
-}
 
 int thread_count(const cnnc_model &model, int wanted) {
   if (wanted < 0) throw UsageError(fmt::format("{} threads, expected at least 1", wanted));

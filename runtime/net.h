@@ -2,13 +2,12 @@
 #ifndef CNNC_RUNTIME_NET_H
 #define CNNC_RUNTIME_NET_H
 
+#include "aligned_bytes.h"
 #include "cnnc_model.h"
 #include "error.h"
 #include "file.h"
 
 #include <cstdint>
-#include <cstdlib>
-#include <memory>
 #include <string>
 
 namespace cnnc::runtime {
@@ -20,22 +19,6 @@ const char *status_text(cnnc_status status);
 struct StatusError : Error {
   StatusError(const cnnc_model &model, const char *call, cnnc_status status);
   cnnc_status status;
-};
-
-// Memory aligned to `alignment` bytes.
-class AlignedBytes {
-public:
-  AlignedBytes() = default;
-  AlignedBytes(std::uint64_t size, std::uint64_t alignment); // throws SystemError
-  std::uint8_t *data() const { return data_.get(); }
-  std::uint64_t size() const { return size_; }
-
-private:
-  struct Free {
-    void operator()(std::uint8_t *p) const { std::free(p); }
-  };
-  std::unique_ptr<std::uint8_t, Free> data_;
-  std::uint64_t size_ = 0;
 };
 
 enum class Mode { train,

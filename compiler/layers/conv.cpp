@@ -303,7 +303,8 @@ void define_channel_sums(KernelContext &k, const Node &n) {
   part(at) = k.constant(0);
   Func turned("turned"); // channel in its group, lane, column, group, row
   turned(i, lane, column, group, row) = (inputs ? image : gradient).at(k, lane, column, row, min(group * k.lanes + i, last));
-  Func other = !inputs ? image.rows(k, 0) : k.panels ? gradient.rows(k, 0) : k.in(n, 0);
+  Func other = !inputs ? image.rows(k, 0) : k.panels ? gradient.rows(k, 0)
+                                                     : k.in(n, 0);
   if (inputs)
     part(at) += turned(v[2] % k.lanes, d[0], column_of_x, v[2] / k.lanes, row_of_x) * other(d[0], q, p, v[3]);
   else
