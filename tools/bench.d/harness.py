@@ -34,7 +34,7 @@ class Worker:
         self.name = name
         self.log = BUILD / "log" / f"{name.replace(' ', '-')}-{threads}"
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        # Large pages for whoever allocates much, as runtime/net.cpp asks for them.
+        # Large pages for whoever allocates much, as runtime/aligned_bytes.h asks for them.
         environment = dict(os.environ, OMP_NUM_THREADS=str(threads), GLIBC_TUNABLES="glibc.malloc.hugetlb=1")
         with open(self.log, "w") as log:
             self.process = subprocess.Popen([str(c) for c in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,

@@ -30,8 +30,8 @@
 #include "compile.h"
 #include "graph/build.h"
 #include "layers/op.h"
+#include "runtime/aligned_bytes.h"
 #include "runtime/cnnc_model.h"
-#include "runtime/net.h"
 
 using namespace cnnc;
 using nlohmann::ordered_json;
