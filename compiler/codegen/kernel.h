@@ -124,8 +124,8 @@ inline bool has_lane(const Type &t) { return t.kind == Kind::Example || t.kind =
 // NaN in, NaN out; float32 within 2 units in the last place where the result is normal, double by libm.
 Halide::Expr safe_exp(Halide::Expr x);
 Halide::Expr safe_tanh(Halide::Expr x);
-// The same, but to 1.3e-7 absolute and 4e-6 relative in float32 (of |x| > 87 as of 87; in a sum of two, of
-// x < -43.5 as of -43.5, which is 1.3e-19).
+// The same, but to 1.3e-7 absolute and 4e-6 relative in float32 (of |x| > 87 as of 87). In a sum or mean of two, of
+// x < -42.8 as of -42.8, which is 2.6e-19; of four, to 2.2e-7 in the mean, and of x < -20.3 as of -20.3, which is 1.6e-9.
 Halide::Expr safe_sigmoid(Halide::Expr x);
 // The same of t = kSigmoidFactor * x (codegen/sigmoid.h), in float32.
 Halide::Expr sigmoid_of_scaled(Halide::Expr t);

@@ -63,17 +63,19 @@ bool match_biased(Value *x, Value *&sum, Value *&bias) {
   return same(bias);
 }
 
-// A sigmoid, or the sum of two.
+// A sigmoid, or the sum of two or four, or a half, a quarter, ... of it.
 struct Sum {
   Instruction *result, *first;   // of its quotients
   std::vector<WeakTrackingVH> x; // of which one may be a sigmoid that is replaced before
   bool scaled;
+  double share = 1;
 };
 
 // 1 / (1 + 2^t), t = -x / ln 2 = n + j/32 + f with whole n and j and 0 <= f < 1/32: 2^(j/32) from a table, and 2^f by the
 // polynomial of degree 2 with the least largest relative error there, 5.3e-8. The quotient by an estimate to 14 bits and
-// one step of Newton's method; two that are added share it, 1 / c + 1 / d = (c + d) / (c d). t is rounded, by which the
-// result is that of a neighbour of x.
+// one step of Newton's method; those that are added share it, 1 / c + 1 / d = (c + d) / (c d), a / c + b / d = (a d + b c) / (c d).
+// A share 1 / s of the sum is that of the quotients 1 / (s + s 2^t), whose s the table contains. t is rounded, by which
+// the result is that of a neighbour of x.
 // Of several sums, a step of all of them after the other: no operation then waits long for the one before it.
 Values sigmoids(IRBuilder<> &b, const std::vector<Sum> &sums, Biases &biases) {
   Values x;
@@ -93,10 +95,12 @@ Values sigmoids(IRBuilder<> &b, const std::vector<Sum> &sums, Biases &biases) {
   const size_t n = x.size();
   Constant *every = b.getInt16(0xffff), *as_set = b.getInt32(4), *nothing = UndefValue::get(floats);
   constexpr double kFirst = 1.0000000529325516; // the polynomial's constant term, which the table contains
-  std::vector<Constant *> table;
-  for (int j = 0; j < 32; j++)
-    table.push_back(ConstantFP::get(b.getFloatTy(), double(float(kFirst * std::exp2(j / 32.0)))));
-  Constant *low = ConstantVector::get(ArrayRef<Constant *>(table).take_front(kLanes)), *high = ConstantVector::get(ArrayRef<Constant *>(table).drop_front(kLanes));
+  auto table = [&](double factor, int from) {
+    std::vector<Constant *> powers;
+    for (int j = from; j < from + int(kLanes); j++)
+      powers.push_back(ConstantFP::get(b.getFloatTy(), factor * double(float(kFirst * std::exp2(j / 32.0)))));
+    return ConstantVector::get(powers);
+  };
   constexpr uint32_t kDown = 1, kNoException = 8;
 
   Values t = each(n, [&](size_t i) -> Value * {
@@ -111,29 +115,37 @@ Values sigmoids(IRBuilder<> &b, const std::vector<Sum> &sums, Biases &biases) {
     }
     return b.CreateFMul(x[i], number(kSigmoidFactor));
   });
-  // As of -87, where 1 / (1 + 2^t) is still normal, or of half of it, where a product of two is. A NaN is not above the
+  // As of -87, where 1 / (1 + 2^t) is still normal, or of what leaves the product of all normal. A NaN is not above the
   // bound, and remains.
   t = each(n, [&](size_t i) {
-    Constant *most = number(of[i]->x.size() == 2 ? 62.7572325f : 125.514465f);
+    Constant *most = number(float(125.514465 / double(of[i]->x.size()) + std::log2(of[i]->share)));
     return b.CreateSelect(b.CreateFCmpOLT(most, t[i]), most, t[i]);
   });
   // Beside a number this large 1/32 is the unit in the last place: j stands in the lowest bits.
   constexpr float kLarge = 393216; // 1.5 * 2^18
   const Values j = each(n, [&](size_t i) { return b.CreateIntrinsic(Intrinsic::x86_avx512_add_ps_512, {}, {t[i], number(kLarge), b.getInt32(kNoException | kDown)}); });
   const Values f = each(n, [&](size_t i) { return b.CreateIntrinsic(Intrinsic::x86_avx512_mask_reduce_ps_512, {}, {t[i], b.getInt32(5 << 4 | kNoException | kDown), nothing, every, as_set}); });
-  Values power = each(n, [&](size_t i) { return b.CreateIntrinsic(Intrinsic::x86_avx512_vpermi2var_ps_512, {}, {low, b.CreateBitCast(j[i], FixedVectorType::get(b.getInt32Ty(), kLanes)), high}); });
+  Values power = each(n, [&](size_t i) { return b.CreateIntrinsic(Intrinsic::x86_avx512_vpermi2var_ps_512, {}, {table(1 / of[i]->share, 0), b.CreateBitCast(j[i], FixedVectorType::get(b.getInt32Ty(), kLanes)), table(1 / of[i]->share, kLanes)}); });
   Values p = each(n, [&](size_t i) { return fma(f[i], number(0.24284060895f), number(0.69311652604f)); });
   power = each(n, [&](size_t i) { return b.CreateIntrinsic(Intrinsic::x86_avx512_mask_scalef_ps_512, {}, {power[i], t[i], nothing, every, as_set}); }); // times 2 to the floor of t
   p = each(n, [&](size_t i) { return fma(p[i], f[i], number(1)); });
-  Values d = each(n, [&](size_t i) { return fma(power[i], p[i], number(1)); });
-  Values above; // of the fractions, and `d` what is below
-  for (size_t i = 0; i < sums.size(); i++) {
-    const bool two = sums[i].x.size() == 2;
-    above.push_back(two ? b.CreateFAdd(d[i], d[i + 1]) : nullptr);
-    if (two) {
-      d[i] = b.CreateFMul(d[i], d[i + 1]);
-      d.erase(d.begin() + std::ptrdiff_t(i) + 1);
+  const Values parts = each(n, [&](size_t i) { return fma(power[i], p[i], number(float(1 / of[i]->share))); });
+  Values above, d; // of the fractions, and below
+  for (size_t i = 0; i < n; i += of[i]->x.size()) {
+    Values up, down = Values(parts.begin() + std::ptrdiff_t(i), parts.begin() + std::ptrdiff_t(i + of[i]->x.size()));
+    for (; down.size() > 1; down.erase(down.begin() + std::ptrdiff_t(down.size() / 2), down.end())) {
+      const bool ones = up.empty();
+      for (size_t k = 0; 2 * k < down.size(); k++) {
+        Value *c = down[2 * k], *e = down[2 * k + 1];
+        if (ones)
+          up.push_back(b.CreateFAdd(c, e));
+        else
+          up[k] = fma(up[2 * k], e, b.CreateFMul(up[2 * k + 1], c));
+        down[k] = b.CreateFMul(c, e);
+      }
     }
+    above.push_back(up.empty() ? nullptr : up[0]);
+    d.push_back(down[0]);
   }
   const Values y = each(d.size(), [&](size_t i) { return b.CreateIntrinsic(Intrinsic::x86_avx512_rcp14_ps_512, {}, {d[i], nothing, every}); });
   const Values rest = each(d.size(), [&](size_t i) { return fma(b.CreateFNeg(d[i]), y[i], number(2)); });
@@ -145,23 +157,45 @@ bool there_before(const Value *x, const Instruction *i) {
   return !made || made->getParent() != i->getParent() || made->comesBefore(i);
 }
 
+// What `by` multiplies by: a half, a quarter, ..., a sixteenth of every lane; 0: something else.
+double share_of(Value *by) {
+  using namespace PatternMatch;
+  const APFloat *c = nullptr;
+  if (!match(by, m_APFloat(c)))
+    return 0;
+  const double share = double(c->convertToFloat());
+  return share == 0.5 || share == 0.25 || share == 0.125 || share == 0.0625 ? share : 0;
+}
+
 std::vector<Sum> find(Function &f) {
+  constexpr size_t kMost = 4; // of more the bound of t would be seen in the result
   std::vector<Sum> sums;
-  std::map<const Value *, size_t> by_quotient;
+  std::map<const Value *, size_t> by_result;
   for (Instruction &i : instructions(f))
     if (const Argument a = argument_of_sigmoid(i); a.x) {
-      by_quotient[&i] = sums.size();
+      by_result[&i] = sums.size();
       sums.push_back({&i, &i, {WeakTrackingVH(a.x)}, a.scaled});
     } else if (i.getOpcode() == Instruction::FAdd && i.getOperand(0) != i.getOperand(1)) {
-      const auto a = by_quotient.find(i.getOperand(0)), c = by_quotient.find(i.getOperand(1));
-      if (a == by_quotient.end() || c == by_quotient.end() || !a->first->hasOneUse() || !c->first->hasOneUse())
+      const auto a = by_result.find(i.getOperand(0)), c = by_result.find(i.getOperand(1));
+      if (a == by_result.end() || c == by_result.end() || !a->first->hasOneUse() || !c->first->hasOneUse())
         continue;
-      Sum &s = sums[std::min(a->second, c->second)], &other = sums[std::max(a->second, c->second)];
-      if (s.scaled != other.scaled || s.first->getParent() != other.first->getParent() || !there_before(other.x[0], s.first))
+      const size_t first = std::min(a->second, c->second);
+      Sum &s = sums[first], &other = sums[std::max(a->second, c->second)];
+      if (s.x.size() != other.x.size() || s.x.size() + other.x.size() > kMost || s.scaled != other.scaled || s.share + other.share != 2)
+        continue;
+      if (s.first->getParent() != other.first->getParent() || !std::all_of(other.x.begin(), other.x.end(), [&](const Value *x) { return there_before(x, s.first); }))
         continue;
       s.result = &i;
-      s.x.push_back(other.x[0]);
+      s.x.insert(s.x.end(), other.x.begin(), other.x.end());
       other.x.clear();
+      by_result[&i] = first;
+    } else if (i.getOpcode() == Instruction::FMul) {
+      const auto a = by_result.find(i.getOperand(0));
+      const double share = share_of(i.getOperand(1));
+      if (a == by_result.end() || share == 0 || !a->first->hasOneUse() || sums[a->second].share != 1)
+        continue;
+      sums[a->second].result = &i;
+      sums[a->second].share = share;
     }
   sums.erase(std::remove_if(sums.begin(), sums.end(), [](const Sum &s) { return s.x.empty(); }), sums.end());
   return sums;

@@ -161,7 +161,7 @@ TEST_CASE("the sigmoid in float32 over its whole range") {
   CHECK(relative <= 4e-6);
 }
 
-// Two sigmoids that are added may share a quotient, and end at half of the bound.
+// Sigmoids that are added may share a quotient, and then end at a part of the bound.
 TEST_CASE("the mean of sigmoids in float32 over their whole range") {
   std::vector<float> x(16 * 4096);
   for (size_t i = 0; i < x.size(); i++)
@@ -175,10 +175,12 @@ TEST_CASE("the mean of sigmoids in float32 over their whole range") {
       exact += 0.25 / (1 + std::exp(-double(x[at])));
     const double error = std::abs(y[i] - exact);
     absolute = std::max(absolute, error);
-    if (x[first] >= -43)
+    if (x[first] >= -20)
       relative = std::max(relative, error / exact);
+    else if (x[first] < -21)
+      CHECK(y[i] <= 1.6e-9);
   }
-  CHECK(absolute <= 1.8e-7); // by one more rounding of the product and of the sum
+  CHECK(absolute <= 2.4e-7); // by three more roundings, each of 6e-8 at most, of products and sums
   CHECK(relative <= 4e-6);
 }
 
