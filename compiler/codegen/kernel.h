@@ -63,8 +63,8 @@ public:
   std::map<std::string, Halide::Func> stages; // by name, of the Winograd forms
   Halide::RDom domain, outer_domain;
   bool panels = false;             // ChannelSums: some of the vector's channels at a time pass by all of the others
-  Halide::RDom blocks;             // ChannelSums: of columns and of rows
-  Halide::Expr added;              // ChannelSums: what is added to the output for each block; Packed: an element of it, ...
+  Halide::RDom blocks;             // ChannelSums: of columns and of rows; PerLane, of a convolution: of rows
+  Halide::Expr added;              // ChannelSums, PerLane: what is added to the output for each block; Packed: an element of it, ...
   std::vector<Halide::Expr> place; // ... and its place
   bool accumulates = false;        // adds to what the output holds
   std::vector<Halide::Func> roots; // small stages computed before the rest

@@ -59,7 +59,7 @@ void contraction(KernelContext &k, Func out, const Type &type, const std::vector
     update.unroll(k.domain.x);
 }
 
-// Sums a lane, kept in registers over all positions of the chunk and added to memory once.
+// Sums a lane, kept in registers over all positions of the chunk, or of a block of them, and added to memory once.
 void per_lane(KernelContext &k, Func out, const Type &type, const MachineTarget &m) {
   Func f = k.reduce;
   size_t rank = type.dims.size();
@@ -78,7 +78,7 @@ void per_lane(KernelContext &k, Func out, const Type &type, const MachineTarget 
   total.vectorize(lane()).split(dim(0), dim(0), channel, tile.rows);
   if (rank == 4) {
     total.split(dim(3), dim(3), column, tile.columns);
-    total.reorder(lane(), column, channel, dim(3), dim(2), dim(1), dim(0)).unroll(column).unroll(channel);
+    total.reorder({lane(), column, channel, dim(3), dim(2), dim(1), k.blocks.x, dim(0)}).unroll(column).unroll(channel);
     level = dim(3);
   } else {
     total.reorder(lane(), channel, dim(0)).unroll(channel);

@@ -19,11 +19,22 @@ namespace {
 // Below this many multiply-adds an image nothing is won that could be measured, and small sums of small integers stay
 // exact.
 constexpr int64_t kLeastWork = 100000;
-// Costs in multiply-adds of a vector. An element of a transform that is stored, and of one that is used at once (its sum
-// begins, and leaves the registers and comes back, for a few products). Measured on Zen 4, where additions run beside
-// multiply-adds, and on Ice Lake, where they take their place.
-constexpr double kStored = 5;
-double used(const Decisions &d) { return d.additions_beside ? 2.5 : 5; }
+// Costs in multiply-adds of a vector, measured on Zen 4, where additions run beside multiply-adds, and on Ice Lake, where
+// they take their place; there also for values that the second-level cache does not hold (`far`).
+// An element of a transform that is stored; one that is used at once: its sum begins, and leaves the registers and comes
+// back; and a product.
+double stored(const Decisions &d, bool far) { return d.additions_beside ? 5 : far ? 45
+                                                                                  : 16; }
+double used(const Decisions &d) { return d.additions_beside ? 2.5 : 8.4; }
+double product(const Decisions &d, bool far) { return d.additions_beside ? 1 : far ? 2.1
+                                                                                   : 1.35; }
+// In two dimensions, what an element of a result (of the gradient of the weights: of both images) takes beside the
+// arithmetic: its sums are stored and read again.
+double around(const Decisions &d) { return d.additions_beside ? 0 : 30; }
+// The direct data gradient of few channels, by its multiply-adds: little is done with what it reads.
+double direct_data(const Decisions &d, int64_t channels) { return d.additions_beside ? 1 : 1 + 4 / double(channels); }
+// The direct gradient of the weights: its values come from the second-level cache for few products each.
+double direct_weight(const Decisions &d) { return d.additions_beside ? 1 : 1.4; }
 // What a fast algorithm has to win by its products.
 double least_gain(const Decisions &d) { return d.additions_beside ? 1.05 : 1.25; }
 constexpr int64_t kMostPhases = 64; // of a stride: with more, a phase has few of the kernel's elements
@@ -38,18 +49,19 @@ struct Shape {
   double products() const { return double(channels * rows * inputs * kernel_rows); } // for each point of a row
 };
 
-double fast_cost(const Shape &s, int64_t m, const Decisions &decisions) {
+double fast_cost(const Shape &s, int64_t m, const Decisions &d) {
   const double points = double(m + s.kernel_columns - 1), tiles = double((s.columns + m - 1) / m);
   const double input = double(s.inputs * s.input_rows), output = double(s.channels * s.rows);
-  double cost = kStored * input + s.products() + used(decisions) * output;
+  auto far = [&](double elements) { return points * tiles * elements > double(d.l2_vectors); };
+  double cost = stored(d, far(input)) * input + product(d, far(input)) * s.products() + used(d) * output;
   if (s.weight_gradient || s.data_gradient)
-    cost += kStored * output;
+    cost += stored(d, far(output)) * output;
   if (s.data_gradient)
-    cost += s.products() + used(decisions) * input;
+    cost += product(d, far(output)) * s.products() + used(d) * input;
   if (s.weight_gradient) {
     // Both factors are values of the chunk, from the second-level cache: a load takes the time of two multiply-adds.
     const double k = double(std::min<int64_t>(s.channels, 4)), c = double(std::min<int64_t>(s.inputs, 6));
-    cost += s.products() * std::max(1.0, 2 * (k + c) / (k * c));
+    cost += product(d, far(input + output)) * s.products() * std::max(1.0, 2 * (k + c) / (k * c));
   }
   return points * tiles * cost;
 }
@@ -88,13 +100,15 @@ double additions(int64_t a, int64_t b) { return a * b == 1 ? 0 : 0.55 * double(a
 // In multiply-adds of a vector, for `inputs` channels to `outputs` (of the gradient of the weights: no way back, but two
 // transforms of images).
 constexpr double kProduct = 1.1, kWeightProduct = 1.4; // both factors of the latter are read for one use
-double winograd_cost(const WinogradShape &s, double inputs, double outputs, bool weight_gradient) {
+double winograd_cost(const WinogradShape &s, double inputs, double outputs, bool weight_gradient, const Decisions &d) {
   const double tiles = double(s.rows.tiles * s.columns.tiles);
   const int64_t pr = s.rows.points(), pc = s.columns.points(), mr = s.rows.tile, mc = s.columns.tile;
   auto there = [&](int64_t r, int64_t c) { return double(r) * additions(pc, c) + double(pc) * additions(pr, r) + double(r * c + pr * pc); };
   const double back = double(pr) * additions(mc, pc) + double(mc) * additions(mr, pr) + double(pr * pc + mr * mc);
   const double products = double(pr * pc) * inputs * outputs;
-  return tiles * ((weight_gradient ? kWeightProduct : kProduct) * products + inputs * there(pr, pc) + outputs * (weight_gradient ? there(mr, mc) : back));
+  // Of few channels the gradient of the weights has many sums for what is added to each.
+  const double elements = double(s.rows.outputs * s.columns.outputs) * (weight_gradient ? (inputs + outputs) * (1 + 16 / std::min(inputs, outputs)) : outputs);
+  return around(d) * elements + tiles * ((weight_gradient ? kWeightProduct : kProduct) * products + inputs * there(pr, pc) + outputs * (weight_gradient ? there(mr, mc) : back));
 }
 
 using Pair = std::vector<int64_t>;
@@ -123,7 +137,7 @@ Choice choose_winograd(const std::string &of, const std::function<WinogradShape(
       if (s.rows.points() > kMostWinogradPoints || s.columns.points() > kMostWinogradPoints || s.points() == 1)
         continue;
       tiles.push_back({rows, columns});
-      candidates.push_back({fmt::format("tiles of {}x{}", rows, columns), winograd_cost(s, double(inputs), double(outputs), of == "weight")});
+      candidates.push_back({fmt::format("tiles of {}x{}", rows, columns), winograd_cost(s, double(inputs), double(outputs), of == "weight", decisions)});
     }
   if (tiles.empty())
     return {{}, direct / least_gain(decisions)};
@@ -245,13 +259,13 @@ private:
   Choice best_data(const Pair &x, const Pair &y, const Node &n) {
     const Pair &kernel = n.list("kernel"), &stride = n.list("stride"), &padding = n.list("padding"), image = {x[1], x[2]};
     auto shape_of = [&](const Pair &tile) { return winograd_data(kernel, stride, padding, tile, image); };
-    const double direct = double(y[0] * y[1] * y[2] * x[0] * kernel[0] * kernel[1]);
+    const double direct = direct_data(decisions_, x[0]) * double(y[0] * y[1] * y[2] * x[0] * kernel[0] * kernel[1]);
     return choose_winograd("data", shape_of, y[0], x[0] * stride[0] * stride[1], direct, always_, decisions_);
   }
   Choice best_weight(const Pair &x, const Pair &y, const Node &n) {
     const Pair &kernel = n.list("kernel"), &stride = n.list("stride"), &padding = n.list("padding"), outputs = {y[1], y[2]};
     auto shape_of = [&](const Pair &tile) { return winograd_forward(kernel, stride, padding, tile, outputs); };
-    const double direct = double(y[0] * y[1] * y[2] * x[0] * kernel[0] * kernel[1]);
+    const double direct = direct_weight(decisions_) * double(y[0] * y[1] * y[2] * x[0] * kernel[0] * kernel[1]);
     return choose_winograd("weight", shape_of, x[0] * stride[0] * stride[1], y[0], direct, always_, decisions_);
   }
   // Of a convolution with the gradients that are wanted of it.

@@ -526,7 +526,7 @@ TEST_CASE("what the model of costs does not choose computes the same: fusion, lo
       INFO(check_text(report));
       CHECK(report.ok);
     }
-  for (const std::string kind : {"algorithm.conv", "algorithm.fusion", ".tile", ".order", ".block"}) {
+  for (const std::string kind : {"algorithm.conv", "algorithm.fusion", ".tile", ".order", ".block", ".rows"}) {
     CAPTURE(kind);
     CHECK(tried.count(kind) == 1);
   }
