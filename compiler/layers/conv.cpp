@@ -332,7 +332,7 @@ int rows_of_block(KernelContext &k, const std::vector<int64_t> &dy, const std::v
     if (dy[1] % rows)
       continue;
     const int64_t gradient = channels * rows * dy[2], image = ((rows - 1) * step + kernel[0]) * x[2];
-    const int64_t bytes = (gradient + image) * k.machine.vector_bytes;
+    const int64_t bytes = (gradient + image) * k.lanes * k.real.bytes();
     const double read = bytes <= k.machine.l1_bytes * 9 / 10 ? 0 : bytes <= k.machine.l2_bytes / 2 ? kSecond
                                                                                                    : kBeyond;
     const double again = 1 - 1 / double(kernel[0] * x[0]); // the share that has been read before

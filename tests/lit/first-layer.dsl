@@ -15,8 +15,8 @@ batch 16
 # CHECK: algorithm.conv.forward.3x64.56x56.3x3.1x1 = direct,
 # CHECK: algorithm.conv.weight.3x64.56x56.3x3.1x1 = direct,
 # CHECK: algorithm.conv.64x56x56.3x58.3x3.dw = each direction by itself,
-# CHECK: conv_weight_gradient.{{[0-9a-f]+}}.rows = [[ROWS:[0-9]+]],
-# CHECK: for blocks in
+# CHECK: conv_weight_gradient.{{[0-9a-f]+}}.rows = 14,
+# CHECK: for blocks in [0, 3]:
 # CHECK-NEXT: for d1 in [0, 2]:
 # CHECK-NEXT: for d2 in [0, 2]:
 # CHECK-NEXT: produce part:
