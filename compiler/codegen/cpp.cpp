@@ -182,9 +182,11 @@ std::string with_whole_vectors(std::string text) {
           "        ((Unaligned *)((ElementType*)base + offset))->v = v;");
   replace("#if defined(__GNUC__) && !defined(__clang__)", "#if defined(__GNUC__)");
   replace("        return b ? true_value : false_value;", "        return b != 0 ? true_value : false_value;");
-  // Halide keeps what a prefetch returns, which is nothing.
-  if (text.find(" = __builtin_prefetch(") != std::string::npos)
+  // Halide keeps what a prefetch returns, which is nothing, and asks for no place in the caches.
+  if (text.find(" = __builtin_prefetch(") != std::string::npos) {
     replace(" = __builtin_prefetch(", " = 0; __builtin_prefetch(");
+    replace("/*rw*/0, /*locality*/0);", "/*rw*/0, /*locality*/3);");
+  }
   return text;
 }
 } // namespace

@@ -458,6 +458,14 @@ void settle_alignment(llvm::Instruction &i, const Kernel &kernel) {
     llvm::cast<llvm::StoreInst>(i).setAlignment(llvm::Align(4));
 }
 
+// Halide fetches ahead as what is read once and then no more. Such lines are dropped first where many belong to one set of the
+// cache, as neighbouring channels' do.
+void settle_prefetch(llvm::Instruction &i) {
+  auto *call = llvm::dyn_cast<llvm::IntrinsicInst>(&i);
+  if (call && call->getIntrinsicID() == llvm::Intrinsic::prefetch)
+    call->setArgOperand(2, ConstantInt::get(llvm::Type::getInt32Ty(i.getContext()), 3)); // to all caches
+}
+
 // The argument whose memory `address` is in, where it was loaded from a buffer of Halide's; else null.
 const llvm::Argument *buffer_of(const llvm::Value *address) {
   const auto *host = llvm::dyn_cast<llvm::LoadInst>(llvm::getUnderlyingObject(address, 0));
@@ -511,8 +519,10 @@ void settle_functions(llvm::Module &m, const LibraryParts &parts, const std::map
     for (llvm::BasicBlock &block : f)
       for (llvm::Instruction &i : block) {
         settle_floats(i, kernel != kernels.end(), parts.target);
-        if (kernel != kernels.end())
+        if (kernel != kernels.end()) {
           settle_alignment(i, *kernel->second);
+          settle_prefetch(i);
+        }
       }
     if (kernel != kernels.end() && parts.target.estimates_reciprocal)
       select_sigmoids(f);

@@ -20,17 +20,29 @@ struct Block {
   double cost = INFINITY; // of a column, in those of one that stands in a cache and is computed once
 };
 
+// What a convolution copies of the image, for one column of its kernel's result.
+struct Copied {
+  int64_t bytes = 0;    // that are kept, of all channels; none and no lines where blocks of columns are not possible
+  int64_t columns = 1;  // of the image
+  int64_t beside = 0;   // columns of the result whose piece of the image the next block copies again
+  double weights = 0;   // bytes that pass by for each place, where they can stay near themselves
+  double lines = 0;     // of the image for each element of the kernel, where neighbours are read
+  int64_t channels = 1; // of the result
+};
+
 // The rows of the image that are kept are dense: their channels would otherwise stand at places that share a cache's
-// set. `bytes`: of one column of them, all channels; `beside`: columns that the next block copies again. Each
-// channel's piece of a block begins with lines that no one has asked for in time.
-Block choose_block(int64_t columns, int64_t bytes, int64_t beside, int tile, const MachineTarget &m) {
-  constexpr double kCopied = 0.1, kBegin = 4, kFar = 0.25;
+// set. A short piece of a channel is fetched ahead of its copy, with lines beyond its end; the lines of a long one come late, and are
+// further away when they are read. In multiply-adds (measured with 64 to 1024 channels).
+Block choose_block(int64_t columns, const Copied &copied, int tile, const MachineTarget &m) {
+  constexpr double kAgain = 0.1, kBegin = 0.1, kBeyond = 40, kLate = 10, kAway = 0.07, kFar = 0.25;
   Block best;
   for (int64_t blocks = 1, wide = columns + 1; wide > tile; blocks++) {
     wide = blocks == 1 ? rounded_up(columns, tile) : rounded_up((columns + blocks - 1) / blocks, tile);
     const double computed = double(wide * ((columns + wide - 1) / wide)) / double(columns);
-    const bool near = double(wide * bytes) <= 0.7 * double(m.l2_bytes);
-    const double cost = computed * (1 + kCopied * (double(beside) + kBegin) / double(wide)) + (near ? 0 : kFar);
+    const bool near = double(wide * copied.bytes) + copied.weights <= 0.7 * double(m.l2_bytes);
+    const double late = wide * copied.columns <= kShortPiece ? 0 : kLate / double(copied.channels) + kAway;
+    const double begin = kBegin + kBeyond / double(copied.channels);
+    const double cost = computed * (1 + (kAgain * double(copied.beside) + begin * copied.lines) / double(wide) + late * copied.lines) + (near ? 0 : kFar);
     if (cost < best.cost - 1e-9)
       best = {int(std::min(wide, columns)), cost};
   }
@@ -51,14 +63,16 @@ struct Window {
   int64_t rows = 1, columns = 1, step = 1;
 };
 
-Loops choose_loops(KernelContext &k, int64_t channels, int64_t columns, const Window &window, int reach, int step, int64_t reduced, int64_t bytes, bool may_choose, const MachineTarget &m) {
+Loops choose_loops(KernelContext &k, int64_t channels, int64_t columns, const Window &window, int reach, int step, int64_t reduced, Copied copied, bool may_choose, const MachineTarget &m) {
   constexpr double kStoredApart = 20; // cycles a vector
   const int limit = std::min(24, m.accumulators());
   Tiles tiles[2];
   double least[2] = {INFINITY, INFINITY};
   std::vector<Block> blocks = {Block()}; // by columns of the tile
+  copied.columns = step * window.step;
+  copied.beside = (reach - step + copied.columns - 1) / copied.columns;
   for (int c = 1; c <= std::min<int64_t>(columns, limit); c++)
-    blocks.push_back(choose_block(columns, bytes, (reach - step + step * window.step - 1) / (step * window.step), c, m));
+    blocks.push_back(choose_block(columns, copied, c, m));
   for (int inside = 0; inside <= int(may_choose); inside++)
     for (int r = 1; r <= std::min<int64_t>(channels, 12); r++)
       for (int c = 1; c < int(blocks.size()); c++) {
@@ -107,7 +121,20 @@ void rows(KernelContext &k, Func whole_kernel, const Type &whole_type, const std
   const int64_t inputs = *Internal::as_const_int(k.domain[1].extent());
   const int step = k.phases == 1 && conv.op == "conv" && reach > 1 ? int(conv.list("stride")[1]) : 1;
   const int64_t kernel_rows = *Internal::as_const_int(k.domain[2].extent());
-  const Loops loops = choose_loops(k, type.dims[0], columns, each, reach, step, inputs * kernel_rows, k.phases == 1 && !by_row ? inputs * k.keep * m.vector_bytes * step * each.step : 0, k.phases == 1, m);
+  const auto &read = k.type(conv, 0).dims;
+  const bool copies = !k.as_stored || read[0] * read[1] * read[2] * m.vector_bytes > m.l2_bytes / 2;
+  Copied copied;
+  copied.channels = type.dims[0];
+  const bool one_row = k.phases > 1 && kernel_rows == 1; // of what is copied is read for a row, and each for several
+  if (copies && !by_row && (k.phases == 1 || (one_row && left % k.phases == 0))) {
+    copied.bytes = inputs * k.keep * m.vector_bytes * step * each.step;
+    const double weights = double(type.dims[0] * inputs * k.real.bytes());
+    if (reach * kernel_rows == 1 && weights <= 0.5 * double(m.l2_bytes))
+      copied.weights = weights;
+    if (conv.list("stride")[1] == 1)
+      copied.lines = 1 / double(reach * kernel_rows);
+  }
+  const Loops loops = choose_loops(k, type.dims[0], columns, each, reach, step, inputs * kernel_rows, copied, k.phases == 1, m);
   const Tile tile = loops.tile;
   const int wide = loops.block;
   Var channel("channel"), column("column"), block("block");
@@ -127,7 +154,19 @@ void rows(KernelContext &k, Func whole_kernel, const Type &whole_type, const std
     // Whole rows, whose columns then take their places.
     Func apart = k.staged;
     const Var p = apart.args()[4];
-    out.reorder(lane(), dim(2), channel, dim(0), dim(1));
+    std::vector<VarOrRVar> order = {lane(), dim(2), channel, dim(0)};
+    if (one_row) { // all rows that it is for
+      const Var row("row");
+      out.split(dim(1), dim(1), row, int(conv.list("stride")[0]), TailStrategy::GuardWithIf).unroll(row);
+      order.push_back(row);
+    }
+    order.push_back(dim(1));
+    if (wide < columns) {
+      out.split(dim(2), block, dim(2), wide * int(k.phases), TailStrategy::GuardWithIf);
+      order.push_back(block);
+      store = LoopLevel(out, block);
+    }
+    out.reorder(order);
     apart.compute_at(out, dim(0)).store_in(MemoryType::Heap).vectorize(lane());
     apart.split(dim(2), dim(2), column, tile.columns, TailStrategy::RoundUp).split(dim(0), dim(0), channel, tile.rows, TailStrategy::RoundUp);
     apart.reorder(lane(), column, channel, dim(2), p, dim(0), dim(1)).unroll(column).unroll(channel);
@@ -154,8 +193,7 @@ void rows(KernelContext &k, Func whole_kernel, const Type &whole_type, const std
     k.scaled.compute_root();
     on_stack(k.scaled);
   }
-  const auto &read = k.type(conv, 0).dims;
-  if (!k.as_stored || read[0] * read[1] * read[2] * m.vector_bytes > m.l2_bytes / 2) {
+  if (copies) {
     auto v = k.rows.args(); // lane, column, row, channel
     k.rows.store_at(store).compute_at(out, dim(1)).store_in(MemoryType::Heap).vectorize(v[0]);
     k.rows.reorder_storage(v[0], v[1], v[3], v[2]).reorder(v[0], v[1], v[3], v[2]);

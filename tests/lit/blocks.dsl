@@ -1,5 +1,5 @@
-# Rows of an image that do not fit a cache are computed by blocks of columns, of a width that leaves no column to be computed
-# twice: 196 columns by 33, not by 30.
+# A convolution computes an image that is large by blocks of columns, whose channels' pieces are short enough to be fetched ahead,
+# of a width that leaves few columns to be computed twice: 196 columns by 9, not by 12.
 # RUN: %cnnc compile %s --emit=schedule --target=x86-64-linux-avx512 | FileCheck %s
 model blocks
 input x: f32[256, 14, 14]
@@ -8,6 +8,6 @@ flatten
 batch 16
 
 # CHECK: .tile = {{[0-9]+}}x3,
-# CHECK: for d2.block in [0, 5]:
-# CHECK: for d2.d2.d2 in [0, 10]:
+# CHECK: for d2.block in [0, 21]:
+# CHECK: for d2.d2.d2 in [0, 2]:
 # CHECK: unrolled d2.d2.column in [0, 2]:

@@ -1,4 +1,5 @@
-# Short pieces of an image that is copied for a convolution are fetched before they are needed, a line at a time.
+# Short pieces of an image that is copied for a convolution are fetched before they are needed, a line at a time, into all
+# caches.
 # RUN: %cnnc compile %s --emit=stmt --target=x86-64-linux-avx512 | FileCheck %s
 # RUN: %cnnc compile %s --emit=asm --target=x86-64-linux-avx512 | FileCheck %s --check-prefix=ASM
 # RUN: %cnnc compile %s --emit=cpp --target=x86-64-linux-avx512 | FileCheck %s --check-prefix=CPP
@@ -11,7 +12,7 @@ batch 16
 # CHECK: prefetch(in0, {{.*}}, 1, 16)
 # CHECK: consume rows
 
-# ASM: prefetch{{[a-z0-9]+}}{{.*}}(
+# ASM: prefetcht0 {{.*}}(
 
 # CPP-NOT: float const {{.*}} = __builtin_prefetch(
-# CPP: = 0; __builtin_prefetch(
+# CPP: = 0; __builtin_prefetch({{.*}}, /*rw*/0, /*locality*/3);

@@ -66,7 +66,8 @@ TEST_CASE("the direct convolution of many channels: phases of a stride, channels
   for (const char *conv : sampled<const char *>({"29|conv(41, kernel=3, padding=1)", "31|conv(37, kernel=3, stride=2, padding=(0, 2, 1, 1))", "33|conv(130, kernel=1)", "288|conv(66, kernel=1)",
                                                  "33|conv(130, kernel=1, stride=2, padding=1)", "3|conv(48, kernel=(7, 5), stride=(2, 3), padding=3)",
                                                  "4|conv(130, kernel=4, stride=3, flip=true, padding=(5, 4, 4, 6))", "20|conv(19, kernel=(2, 6), stride=(3, 1), padding=(1, 0, 0, 5))\nrelu\nmax_pool(2)",
-                                                 "16|conv(16, kernel=(5, 4), stride=(1, 2), padding=same, bias=false)"}))
+                                                 "16|conv(16, kernel=(5, 4), stride=(1, 2), padding=same, bias=false)", "33|conv(40, kernel=(1, 3), stride=(3, 2), padding=(2, 1, 2, 0))",
+                                                 "37|conv(70, kernel=(1, 2), stride=(2, 3), padding=(1, 0, 1, 3), flip=true)"}))
     for (const char *size : {conv[0] == '3' || conv[0] == '4' ? "2, 9, 11" : "1, 7, 4"}) {
       const std::string s = conv;
       const std::string text = fmt::format("model m\ninput x: f32[{}]\nconv({}, kernel=1)\ntanh\n{}\ntanh\nflatten\ndense(4)\n"
@@ -88,6 +89,21 @@ TEST_CASE("the direct convolution of many channels: phases of a stride, channels
     }
   CHECK(sums >= ran - 1);
   CHECK(turned > 0);
+}
+
+TEST_CASE("the direct convolution by blocks of columns: what is read with a stride, what is made for a stride, the last block in part") {
+  const std::string text = "model m\ninput x: f32[2, 3, 79]\nconv(40, kernel=1)\ntanh\nconv(300, kernel=1, stride=2)\ntanh\navg_pool((2, 40))\nflatten\ndense(4)\n"
+                           "loss softmax_cross_entropy\noptimizer sgd(lr=0.1)\nbatch 19\n";
+  CompileOptions options;
+  options.conv = "direct";
+  options.stop_at = "schedule";
+  const std::string loops = compile(build_sample(text), options).text.at("schedule"), kernel = loops.substr(loops.find("_conv_data_gradient"));
+  CHECK(kernel.substr(0, kernel.find("\nkernel ")).find(".block in [0, ") != std::string::npos);
+  CheckOptions check;
+  check.conv = "direct";
+  const CheckReport report = check_gradients(build_sample(text), check);
+  INFO(check_text(report));
+  CHECK(report.ok);
 }
 
 TEST_CASE("the fast convolution: kernels of every width, paddings, turned kernels, bias, sharing, pooling") {
