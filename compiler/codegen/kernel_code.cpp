@@ -23,6 +23,8 @@ void lower(Kernel &k, const Halide::Target &target, Halide::Module &into) {
   // loads past the stores of an update in place, so the optimizer's kernel goes without.
   const Halide::Target strict = target.with_feature(Halide::Target::StrictFloat);
   for (Halide::Internal::LoweredFunc f : Halide::Pipeline(k.pipeline).compile_to_module(k.arguments, k.name, k.in_place ? target : strict).functions()) {
+    if (!k.fetch.stage.empty())
+      fetch_ahead(f, k.fetch);
     k.scratch = move_to_scratch(f);
     into.append(f);
   }

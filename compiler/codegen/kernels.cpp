@@ -326,6 +326,7 @@ KernelCall KernelSet::group(const Graph &whole, const GraphPlan &plan, const std
     schedule(k, out, last.type, list, target_);
   Kernel &made = add(what, text, Pipeline(out), arguments);
   made.key = key;
+  made.fetch = k.fetch;
   made.streams = out_storage->place.region == Region::Workspace && !k.accumulates && call.bytes >= kSharedCache &&
                  bytes_of(root) > target_.l2_bytes;
   made.aligned_output = alignment_of(out_storage->place, real_) == 64;

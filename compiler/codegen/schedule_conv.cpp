@@ -10,7 +10,10 @@ namespace cnnc {
 using namespace Halide;
 
 namespace {
-constexpr int kShortPiece = 12, kLinesAhead = 72; // of a row of the image that is copied
+constexpr int kShortPiece = 12, kMediumPiece = 32, kLinesAhead = 72; // of a row of the image that is copied
+
+// Whether an image leaves the second-level cache before it is read again.
+bool is_far(const std::vector<int64_t> &dims, const MachineTarget &m) { return dims[0] * dims[1] * dims[2] * m.vector_bytes > m.l2_bytes / 2; }
 
 int64_t rounded_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 
@@ -122,7 +125,7 @@ void rows(KernelContext &k, Func whole_kernel, const Type &whole_type, const std
   const int step = k.phases == 1 && conv.op == "conv" && reach > 1 ? int(conv.list("stride")[1]) : 1;
   const int64_t kernel_rows = *Internal::as_const_int(k.domain[2].extent());
   const auto &read = k.type(conv, 0).dims;
-  const bool copies = !k.as_stored || read[0] * read[1] * read[2] * m.vector_bytes > m.l2_bytes / 2;
+  const bool copies = !k.as_stored || is_far(read, m);
   Copied copied;
   copied.channels = type.dims[0];
   const bool one_row = k.phases > 1 && kernel_rows == 1; // of what is copied is read for a row, and each for several
@@ -274,10 +277,15 @@ void channel_sums(KernelContext &k, Func out, const Type &type, const Node &node
   turned.compute_at(k.panels ? LoopLevel(out, group) : LoopLevel(out, k.blocks.x)).store_in(MemoryType::Heap).bound(t[0], 0, width).bound(t[1], 0, width);
   turned.reorder_storage(t[0], t[1], t[2], t[3], t[4]);
   turn(turned, t[0], t[1]);
+  // Pieces of sixteen channels at a time, which are far apart.
+  const size_t source = inputs ? 1 : 0;
+  const int64_t columns = *Internal::as_const_int(k.domain[1].extent());
+  const auto &read = k.type(node, source).dims;
+  if (columns <= kMediumPiece && k.stored.count(node.inputs[source]) && (!inputs || node.list("stride")[1] == 1) && is_far(read, m))
+    k.fetch = {turned.name(), width * read[1] * read[2] * k.lanes, read[0] * read[1] * read[2] * k.lanes};
   if (k.rows.defined()) {
     auto r = k.rows.args(); // lane, column, row, channel
     k.rows.compute_at(out, k.blocks.x).store_in(MemoryType::Heap).vectorize(r[0]);
-    const auto columns = *Internal::as_const_int(k.domain[1].extent());
     if (const auto gradient = k.stored.find(node.inputs[0]); k.panels && columns <= kShortPiece && gradient != k.stored.end())
       k.rows.prefetch(gradient->second, r[1], r[3], kLinesAhead / int(columns));
   }

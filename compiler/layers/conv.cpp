@@ -282,9 +282,12 @@ void define_channel_sums(KernelContext &k, const Node &n) {
   const bool inputs = x[0] >= k.lanes || x[0] >= dy[0]; // in the vector: input channels, or output channels
   const std::array<int, 2> step = kernel_step(kernel, stride);
   // Of all channels of x, or of some vectors at a time, which the first-level cache may hold while all of dy passes by. For
-  // that dy is copied: an element of it is multiplied as often as x has channels and the kernel elements.
-  if (inputs)
-    k.panels = k.choose("order", {{"all channels", 0.65}, {"panels", 0.525 + 32 / double(x[0] * kernel[0] * kernel[1])}}) == 1;
+  // that dy is copied: an element of it is multiplied as often as x has channels and the kernel elements; what is turned, as
+  // often as dy has channels, and it is stored to a further cache where it is that of all channels.
+  if (inputs) {
+    const double taps = double(kernel[0] * kernel[1]);
+    k.panels = k.choose("order", {{"all channels", 0.65 + 8 / (double(dy[0]) * taps)}, {"panels", 0.53 + 40 / (double(x[0]) * taps)}}) == 1;
+  }
   const PositionBlock size = choose_block(k, dy, x, kernel, step, inputs);
   const bool flip = n.flag("flip");
   Expr r = flip ? int(kernel[0]) - 1 - v[1] : Expr(v[1]), s = flip ? int(kernel[1]) - 1 - v[0] : Expr(v[0]);

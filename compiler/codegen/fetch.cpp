@@ -1,0 +1,72 @@
+// Fetches what a stage of a lowered kernel will read.
+#include <Halide.h>
+#include <algorithm>
+
+#include "codegen/fetch.h"
+
+namespace cnnc {
+using namespace Halide::Internal;
+
+namespace {
+class Loads : public IRVisitor {
+public:
+  std::vector<const Load *> whole; // vectors that are dense in memory
+
+private:
+  using IRVisitor::visit;
+  void visit(const Load *op) override {
+    const Ramp *places = op->index.as<Ramp>();
+    if (places && is_const_one(places->stride))
+      whole.push_back(op);
+    IRVisitor::visit(op);
+  }
+};
+
+class Fetcher : public IRMutator {
+public:
+  explicit Fetcher(const Fetch &fetch) : fetch_(fetch) {}
+
+private:
+  using IRMutator::visit;
+  const Fetch &fetch_;
+  bool inside_ = false;
+
+  Stmt visit(const ProducerConsumer *op) override {
+    const bool outside = !inside_ && op->is_producer && op->name == fetch_.stage;
+    inside_ = inside_ || outside;
+    const Stmt s = IRMutator::visit(op);
+    inside_ = inside_ && !outside;
+    return s;
+  }
+
+  Stmt visit(const Store *op) override {
+    if (!inside_)
+      return op;
+    const Halide::Expr value = substitute_in_all_lets(op->value);
+    Loads loads;
+    value.accept(&loads);
+    Stmt lines;
+    Halide::Expr first;
+    int64_t furthest = 0; // from the first
+    for (const Load *load : loads.whole) {
+      const Halide::Type element = load->type.element_of();
+      const Halide::Expr at = simplify(load->index.as<Ramp>()->base + int(fetch_.ahead));
+      first = first.defined() ? first : at;
+      const Halide::Expr distance = simplify(at - first);
+      const int64_t *places = as_const_int(distance);
+      if (!places)
+        continue;
+      furthest = std::max(furthest, *places);
+      const Halide::Expr line = Call::make(element, Call::prefetch, {Variable::make(Halide::Handle(), load->name), at, 1, load->type.lanes()}, Call::Intrinsic);
+      lines = lines.defined() ? Block::make(lines, Evaluate::make(line)) : Evaluate::make(line);
+    }
+    if (!lines.defined())
+      return op;
+    return Block::make(IfThenElse::make(simplify(first < int(fetch_.elements - furthest)), lines), op);
+  }
+};
+} // namespace
+
+void fetch_ahead(LoweredFunc &function, const Fetch &fetch) { function.body = Fetcher(fetch).mutate(function.body); }
+
+} // namespace cnnc

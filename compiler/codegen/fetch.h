@@ -1,0 +1,20 @@
+// Fetches what a stage of a kernel will read.
+#pragma once
+#include <cstdint>
+#include <string>
+
+namespace Halide::Internal {
+struct LoweredFunc;
+}
+
+namespace cnnc {
+struct Fetch {
+  std::string stage;    // a function of the kernel; empty for none
+  int64_t ahead = 0;    // elements from the vectors that it reads to those that are fetched meanwhile, ...
+  int64_t elements = 0; // ... where these are inside of what is read, which has so many
+};
+
+// Puts prefetches before each store of the stage, one for each vector that it is made of. Halide's own prefetch goes by the bounds of a
+// loop's next iteration, and takes the lines of several channels to be neighbours.
+void fetch_ahead(Halide::Internal::LoweredFunc &function, const Fetch &fetch);
+} // namespace cnnc
