@@ -113,8 +113,7 @@ void rows(KernelContext &k, Func whole_kernel, const Type &whole_type, const std
     each = {(*window)->list("kernel")[0], (*window)->list("kernel")[1], (*window)->list("stride")[1]};
     apart = 2 * each.rows * each.columns + 2 > m.registers || !unrolls(nodes, m);
   }
-  const int64_t left = k.phases > 1 ? conv.list("padding")[2] : 0;
-  int64_t columns = (left + type.dims[2] - 1) / k.phases - left / k.phases + 1; // of a phase
+  int64_t columns = (type.dims[2] + k.phases - 1) / k.phases; // of a phase
   const int64_t read_step = each.step;
   if (apart) {
     columns = (columns - 1) * each.step + each.columns; // that windows read
@@ -129,7 +128,7 @@ void rows(KernelContext &k, Func whole_kernel, const Type &whole_type, const std
   Copied copied;
   copied.channels = type.dims[0];
   const bool one_row = k.phases > 1 && kernel_rows == 1; // of what is copied is read for a row, and each for several
-  if (copies && !by_row && (k.phases == 1 || (one_row && left % k.phases == 0))) {
+  if (copies && !by_row && (k.phases == 1 || one_row)) {
     copied.bytes = inputs * k.keep * m.vector_bytes * step * each.step;
     const double weights = double(type.dims[0] * inputs * k.real.bytes());
     if (reach * kernel_rows == 1 && weights <= 0.5 * double(m.l2_bytes))

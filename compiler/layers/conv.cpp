@@ -213,24 +213,24 @@ void define_data_gradient(KernelContext &k, const Node &n) {
   const Image image{k.in(n, 0), dy, {0, width - 1}, {1, 1}, !(pointwise(n) && same)};
   Func gradient = image.rows(k, height);
   Var phase("phase");
-  Expr u = v[2] + int(padding[0]), row = u / sh - d[2], r = u % sh + sh * d[2], s = d[0];
+  Expr u = v[2] + int(padding[0]), row = u / sh - d[2], r = u % sh + sh * d[2], s = d[0], i = v[1] + int(padding[2]);
   std::vector<Var> at = v;
-  if (sw > 1) {
+  if (sw > 1) { // column w is number w / sw of its phase w % sw
     at.push_back(phase);
-    s = phase + sw * d[0];
+    const Expr left = phase + int(padding[2]);
+    s = left % sw + sw * d[0];
+    i = v[1] + left / sw;
     if (wd[3] % sw)
       d.where(s < int(wd[3]));
   }
   d.where(row >= 0 && row < int(dy[1]) && (wd[2] % sh == 0 || r < int(wd[2])));
   Func sum("gradient"), whole("phases"), dx("dx");
   sum(at) = k.constant(0);
-  Expr i = sw > 1 ? Expr(v[1]) : v[1] + int(padding[2]);
   sum(at) += gradient(v[0], i - d[0] + (width - 1), clamp(row, 0, int(dy[1]) - 1), d[1]) *
              weight(k, n, k.in(n, 1), d[1], v[3], wd[2] % sh ? min(r, int(wd[2]) - 1) : r, wd[3] % sw ? min(s, int(wd[3]) - 1) : s);
   if (sw > 1) {
-    Expr column = v[1] + int(padding[2]);
     whole(at) = sum(at);
-    dx(v) = whole(v[0], column / sw, v[2], v[3], column % sw);
+    dx(v) = whole(v[0], v[1] / sw, v[2], v[3], v[1] % sw);
     k.staged = whole;
   } else {
     dx(v) = sum(v);
