@@ -10,7 +10,9 @@ namespace cnnc {
 using namespace Halide;
 
 namespace {
-constexpr int kShortPiece = 12, kMediumPiece = 32, kLinesAhead = 72; // of a row of the image that is copied
+// Lines of the cache, of a row of the image that is copied.
+constexpr int kShortPiece = 12, kMediumPiece = 32, kLinesAhead = 72;
+int lines_of(int64_t columns, const MachineTarget &m) { return int((columns * m.vector_bytes + 63) / 64); }
 
 // Whether an image leaves the second-level cache before it is read again.
 bool is_far(const std::vector<int64_t> &dims, const MachineTarget &m) { return dims[0] * dims[1] * dims[2] * m.vector_bytes > m.l2_bytes / 2; }
@@ -36,20 +38,38 @@ struct Copied {
 // The rows of the image that are kept are dense: their channels would otherwise stand at places that share a cache's
 // set. A short piece of a channel is fetched ahead of its copy, with lines beyond its end; the lines of a long one come late, and are
 // further away when they are read. In multiply-adds (measured with 64 to 1024 channels).
-Block choose_block(int64_t columns, const Copied &copied, int tile, const MachineTarget &m) {
+std::vector<Block> blocks_of(int64_t columns, const Copied &copied, int tile, const MachineTarget &m) {
   constexpr double kAgain = 0.1, kBegin = 0.1, kBeyond = 40, kLate = 10, kAway = 0.07, kFar = 0.25;
-  Block best;
+  std::vector<Block> found; // from the widest
   for (int64_t blocks = 1, wide = columns + 1; wide > tile; blocks++) {
     wide = blocks == 1 ? rounded_up(columns, tile) : rounded_up((columns + blocks - 1) / blocks, tile);
     const double computed = double(wide * ((columns + wide - 1) / wide)) / double(columns);
     const bool near = double(wide * copied.bytes) + copied.weights <= 0.7 * double(m.l2_bytes);
-    const double late = wide * copied.columns <= kShortPiece ? 0 : kLate / double(copied.channels) + kAway;
+    const double late = lines_of(wide * copied.columns, m) <= kShortPiece ? 0 : kLate / double(copied.channels) + kAway;
     const double begin = kBegin + kBeyond / double(copied.channels);
     const double cost = computed * (1 + (kAgain * double(copied.beside) + begin * copied.lines) / double(wide) + late * copied.lines) + (near ? 0 : kFar);
-    if (cost < best.cost - 1e-9)
-      best = {int(std::min(wide, columns)), cost};
+    const int whole = int(std::min(wide, columns));
+    if (found.empty() || found.back().columns != whole)
+      found.push_back({whole, cost});
   }
-  return best;
+  return found;
+}
+
+Block cheapest(const std::vector<Block> &blocks) {
+  return *std::min_element(blocks.begin(), blocks.end(), [](const Block &a, const Block &b) { return a.cost < b.cost - 1e-9; });
+}
+
+int choose_block(KernelContext &k, const std::vector<Block> &blocks) {
+  constexpr double kWorthATry = 1.3;
+  const double least = cheapest(blocks).cost;
+  std::vector<Block> offered;
+  std::vector<Candidate> candidates;
+  for (const Block &b : blocks)
+    if (b.cost <= kWorthATry * least) {
+      offered.push_back(b);
+      candidates.push_back({std::to_string(b.columns), b.cost});
+    }
+  return offered.size() == 1 ? offered[0].columns : offered[k.choose("block", candidates)].columns;
 }
 
 // Channels by neighbouring columns whose sums stand in registers, and which of the two loops around them is inside: over
@@ -75,7 +95,7 @@ Loops choose_loops(KernelContext &k, int64_t channels, int64_t columns, const Wi
   copied.columns = step * window.step;
   copied.beside = (reach - step + copied.columns - 1) / copied.columns;
   for (int c = 1; c <= std::min<int64_t>(columns, limit); c++)
-    blocks.push_back(choose_block(columns, copied, c, m));
+    blocks.push_back(cheapest(blocks_of(columns, copied, c, m)));
   for (int inside = 0; inside <= int(may_choose); inside++)
     for (int r = 1; r <= std::min<int64_t>(channels, 12); r++)
       for (int c = 1; c < int(blocks.size()); c++) {
@@ -95,7 +115,7 @@ Loops choose_loops(KernelContext &k, int64_t channels, int64_t columns, const Wi
   Loops l;
   l.channels_inside = may_choose && k.choose("order", {{"columns inside", least[0]}, {"channels inside", least[1]}}) == 1;
   l.tile = tiles[l.channels_inside].choose(k);
-  l.block = blocks[size_t(l.tile.columns)].columns;
+  l.block = copied.bytes ? choose_block(k, blocks_of(columns, copied, l.tile.columns, m)) : int(columns);
   return l;
 }
 
@@ -200,7 +220,7 @@ void rows(KernelContext &k, Func whole_kernel, const Type &whole_type, const std
     k.rows.store_at(store).compute_at(out, dim(1)).store_in(MemoryType::Heap).vectorize(v[0]);
     k.rows.reorder_storage(v[0], v[1], v[3], v[2]).reorder(v[0], v[1], v[3], v[2]);
     // Short pieces far apart: the machine's own prefetching does not see them come. A line for each column.
-    const int lines = wide * step * int(each.step);
+    const int lines = lines_of(wide * step * each.step, m);
     if (const auto image = k.stored.find(conv.inputs[0]); lines <= kShortPiece && image != k.stored.end())
       k.rows.prefetch(image->second, v[1], v[3], kLinesAhead / lines);
   }
@@ -280,13 +300,13 @@ void channel_sums(KernelContext &k, Func out, const Type &type, const Node &node
   const size_t source = inputs ? 1 : 0;
   const int64_t columns = *Internal::as_const_int(k.domain[1].extent());
   const auto &read = k.type(node, source).dims;
-  if (columns <= kMediumPiece && k.stored.count(node.inputs[source]) && (!inputs || node.list("stride")[1] == 1) && is_far(read, m))
+  if (lines_of(columns, m) <= kMediumPiece && k.stored.count(node.inputs[source]) && (!inputs || node.list("stride")[1] == 1) && is_far(read, m))
     k.fetch = {turned.name(), width * read[1] * read[2] * k.lanes, read[0] * read[1] * read[2] * k.lanes};
   if (k.rows.defined()) {
     auto r = k.rows.args(); // lane, column, row, channel
     k.rows.compute_at(out, k.blocks.x).store_in(MemoryType::Heap).vectorize(r[0]);
-    if (const auto gradient = k.stored.find(node.inputs[0]); k.panels && columns <= kShortPiece && gradient != k.stored.end())
-      k.rows.prefetch(gradient->second, r[1], r[3], kLinesAhead / int(columns));
+    if (const auto gradient = k.stored.find(node.inputs[0]); k.panels && lines_of(columns, m) <= kShortPiece && gradient != k.stored.end())
+      k.rows.prefetch(gradient->second, r[1], r[3], kLinesAhead / lines_of(columns, m));
   }
 }
 } // namespace

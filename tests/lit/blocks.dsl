@@ -8,6 +8,7 @@ flatten
 batch 16
 
 # CHECK: .tile = {{[0-9]+}}x3,
+# CHECK: .block = 9, cost {{.*}}; next 6,
 # CHECK: for d2.block in [0, 21]:
 # CHECK: for d2.d2.d2 in [0, 2]:
 # CHECK: unrolled d2.d2.column in [0, 2]:
