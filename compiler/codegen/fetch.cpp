@@ -32,10 +32,10 @@ private:
   bool inside_ = false;
 
   Stmt visit(const ProducerConsumer *op) override {
-    const bool outside = !inside_ && op->is_producer && op->name == fetch_.stage;
-    inside_ = inside_ || outside;
+    const bool enters = op->is_producer && op->name == fetch_.stage;
+    inside_ = inside_ || enters;
     const Stmt s = IRMutator::visit(op);
-    inside_ = inside_ && !outside;
+    inside_ = inside_ && !enters;
     return s;
   }
 

@@ -68,7 +68,7 @@ public:
   Halide::Expr added;              // ChannelSums, PerLane: what is added to the output for each block; Packed: an element of it, ...
   std::vector<Halide::Expr> place; // ... and its place
   bool accumulates = false;        // adds to what the output holds
-  Fetch fetch;                     // for one of the stages
+  Fetch fetch;                     // for one of the stages of the kernel, which the schedule names
   std::vector<Halide::Func> roots; // small stages computed before the rest
   Halide::Func copied;             // Copy: the whole source, ...
   std::vector<int64_t> copied_extents;

@@ -147,7 +147,9 @@ void rows(KernelContext &k, Func whole_kernel, const Type &whole_type, const std
   const bool copies = !k.as_stored || is_far(read, m);
   Copied copied;
   copied.channels = type.dims[0];
-  const bool one_row = k.phases > 1 && kernel_rows == 1; // of what is copied is read for a row, and each for several
+  // Of what is copied one row is read for each of the result, and each for so many, whose loops are unrolled.
+  constexpr int64_t kMostRows = 8;
+  const bool one_row = k.phases > 1 && kernel_rows == 1 && conv.list("stride")[0] <= kMostRows;
   if (copies && !by_row && (k.phases == 1 || one_row)) {
     copied.bytes = inputs * k.keep * m.vector_bytes * step * each.step;
     const double weights = double(type.dims[0] * inputs * k.real.bytes());
