@@ -215,7 +215,7 @@ GraphPlan plan_graph(const Graph &g, const Plan &plan, bool training, bool singl
           if (ValueId m = p.memory[size_t(i)]; m != kNoValue)
             beyond[size_t(m)] = std::max(beyond[size_t(m)], read_beyond(g, group, plan.lanes));
 
-  int64_t lane_sums = aligned(plan.padded() * plan.element_bytes);
+  int64_t lane_sums = aligned(plan.padded() * plan.element_bytes), kept_bytes = 0;
   for (ValueId v = 0; v < count; v++) {
     const Node &n = g[v];
     if (p.memory[size_t(v)] != v)
@@ -271,7 +271,9 @@ GraphPlan plan_graph(const Graph &g, const Plan &plan, bool training, bool singl
       if (kept[size_t(v)]) {
         s.kept_bytes = s.bytes;
         s.bytes *= p.kept;
-        s.first = 0; // nothing else may stand there, in any chunk
+        s.place = {Region::Partial, plan.partial_bytes + kept_bytes};
+        kept_bytes += s.bytes;
+        s.last = end;
       }
       if (has_trait(n, kSource))
         s.first = -1;
@@ -287,7 +289,7 @@ namespace {
 std::vector<std::pair<int64_t, int64_t>> sums_of(const Graph &g, const GraphPlan &p) {
   std::vector<std::pair<int64_t, int64_t>> sums;
   for (const Storage &s : p.storage)
-    if (s.place.region == Region::Partial && !has_trait(g[s.value], kFinish) && !p.late.count(s.value))
+    if (s.place.region == Region::Partial && !has_trait(g[s.value], kFinish) && !p.late.count(s.value) && !s.kept_bytes)
       sums.emplace_back(s.place.offset, s.bytes);
   std::sort(sums.begin(), sums.end());
   std::vector<std::pair<int64_t, int64_t>> joined;
@@ -338,8 +340,12 @@ Plan plan_memory(const Graph &infer, const Graph &train, const Graph &single, in
   plan.partial_metrics = bytes;
   plan.partial_bytes = aligned(bytes + 2 * int64_t(lanes) * element_bytes);
   plan.infer = plan_graph(infer, plan, false);
-  if (!train.nodes.empty())
-    plan.train = plan_graph(train, plan, true), plan.sums = sums_of(train, plan.train);
+  if (!train.nodes.empty()) {
+    plan.train = plan_graph(train, plan, true);
+    plan.sums = sums_of(train, plan.train);
+    for (const Storage &kept : plan.train.storage)
+      plan.partial_bytes += kept.kept_bytes * plan.train.kept;
+  }
   plan.single = plan_graph(single, plan, false, true);
   plan.single_most = one_by_one(infer, single, lanes, element_bytes);
   return plan;

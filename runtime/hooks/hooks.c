@@ -1,9 +1,9 @@
 /* The hand-written half of a generated library: argument checks, memory, threads, dealing chunks, save and load.
    All arithmetic on tensors is in the routines of hooks.h. C99 and C++17; no global state, no allocation.
 
-   A call deals its images in chunks of `lanes`: chunk c goes to partial sum c mod P, and the partials go to the
-   threads. Each partial takes its chunks in order and the partials are summed in order, so the result does not
-   depend on the number of threads.  */
+   A call deals its images in chunks of `lanes`: chunk c goes to partial sum c mod P. Each partial takes its chunks in
+   order, one at a time, from whichever thread is free, and the partials are summed in order: so the result depends
+   neither on the number of threads nor on their speed.  */
 #include "hooks.h"
 
 #ifndef CNNC_NO_SYSTEM_HEADERS
@@ -64,11 +64,22 @@ struct task_call {
   cnnc_real scale;
 };
 
+/* What is left to be dealt: of the chunks of one partial, or of the blocks of one worker. Each has its own cache line. */
+struct share {
+  uint64_t next; /* atomic: the first image of the partial's next chunk, or the worker's next block */
+  uint32_t busy; /* atomic: a thread is at this partial; the rest is that thread's */
+  uint32_t done; /* atomic: it has had all its chunks */
+  uint32_t kept;
+  uint32_t summed; /* train_kept has added to it */
+  char apart[64 - 24];
+};
+
 /* The start of the caller's memory; the regions follow, each aligned. */
 struct cnnc_net {
   const cnnc_model *model; /* null once destroyed */
   int trains;              /* 0: made by init_inference */
   int sharing;             /* workers of the current call: all, or only the caller */
+  struct share *shares;    /* one a partial; there are no more workers than that */
   uint32_t not_finite;     /* atomic: a worker met such an image or output */
   uint32_t overflowed;     /* atomic: an update made such a parameter, until `load` or `set_parameters` replace it */
   uint64_t step;
@@ -185,7 +196,8 @@ static uint64_t place_net(void *memory, int trains, int workers) {
   uint64_t thread_stride = workspace_place() + round_to_alignment(workspace) + round_to_alignment(plan->scratch_bytes);
 
   uint64_t threads = round_to_alignment(sizeof(struct cnnc_net));
-  uint64_t parameters = threads + round_to_alignment((uint64_t)(workers - 1) * sizeof(pthread_t));
+  uint64_t shares = threads + round_to_alignment((uint64_t)(workers - 1) * sizeof(pthread_t));
+  uint64_t parameters = shares + round_to_alignment(cnnc_the_model.partial_sums * sizeof(struct share));
   uint64_t state = parameters + round_to_alignment(tensor);
   uint64_t gradients = state + (trains ? round_to_alignment(tensor * plan->state_slots) : 0);
   uint64_t prepared = gradients + (trains ? round_to_alignment(tensor) : 0);
@@ -211,6 +223,7 @@ static uint64_t place_net(void *memory, int trains, int workers) {
   net->thread_areas = base + thread_areas;
   net->thread_stride = thread_stride;
   net->pool.threads = (pthread_t *)(void *)(base + threads);
+  net->shares = (struct share *)(void *)(base + shares);
   return total;
 }
 
@@ -316,57 +329,102 @@ static void run_chunk(cnnc_net *net, cnnc_frame *frame, int worker, uint64_t fir
   }
 }
 
-/* The first half of every call: the partials p with p mod sharing == worker, each with its chunks in order. */
+/* The partial to go on with: of those that have chunks left and no thread, one of the worker's own if there is any, and
+   of these the least advanced, so that to the end each has something for a thread that comes to help. -1: there is none.
+   What another thread changes meanwhile makes the choice worse, not wrong. */
+static int choose_partial(const cnnc_net *net, int worker) {
+  int best = -1, best_own = 0;
+  uint64_t best_next = 0;
+  for (int p = 0; p < (int)cnnc_the_model.partial_sums; p++) {
+    const struct share *share = &net->shares[p];
+    if (__atomic_load_n(&share->done, __ATOMIC_RELAXED) || __atomic_load_n(&share->busy, __ATOMIC_RELAXED)) continue;
+    uint64_t next = __atomic_load_n(&share->next, __ATOMIC_RELAXED);
+    int own = p % net->sharing == worker;
+    if (best >= 0 && (own < best_own || (own == best_own && next >= best_next))) continue;
+    best = p;
+    best_own = own;
+    best_next = next;
+  }
+  return best;
+}
+
+/* One chunk of a partial, and what comes before its first and after its last. */
+static void work_on_partial(cnnc_net *net, cnnc_frame *frame, int worker, int p) {
+  const struct task_call *call = &net->call;
+  const cnnc_plan *plan = &cnnc_the_plan;
+  struct share *share = &net->shares[p];
+  uint64_t lanes = cnnc_the_model.lanes, begin = (uint64_t)p * lanes, first = share->next;
+  int trains = call->task == TASK_TRAIN || call->task == TASK_GRADIENTS;
+  if (call->task != TASK_PREDICT) {
+    char *partial = net->partials + (uint64_t)p * net->partial_stride;
+    frame->region[REGION_PARTIAL] = partial;
+    if (first == begin) {
+      if (!trains) memset(partial + plan->partial_metrics, 0, (size_t)metrics_bytes());
+      else if (begin >= call->count) memset(partial, 0, (size_t)(plan->partial_metrics + metrics_bytes()));
+      for (uint32_t i = 0; trains && i < plan->sum_count; i++)
+        memset(partial + plan->sums[i].offset, 0, (size_t)plan->sums[i].bytes);
+    }
+  }
+  uint64_t next = first + cnnc_the_model.partial_sums * lanes;
+  if (first < call->count) {
+    frame->block = (int32_t)share->kept++;
+    run_chunk(net, frame, worker, first);
+  }
+  if (trains && share->kept != 0 && (share->kept == plan->kept || next >= call->count)) {
+    frame->valid = (int32_t)share->kept;
+    frame->fresh = !share->summed;
+    cnnc_train_kept(frame);
+    share->kept = 0;
+    share->summed = 1;
+  }
+  if (trains && next >= call->count) {
+    frame->valid = (int32_t)lanes;
+    cnnc_finish_partial(frame);
+  }
+  __atomic_store_n(&share->next, next, __ATOMIC_RELAXED);
+  if (next >= call->count) __atomic_store_n(&share->done, 1u, __ATOMIC_RELAXED);
+}
+
+/* The first half of every call. A thread that finds no partial free may go: each that has chunks left has its thread. */
 static void work_on_chunks(void *context, int worker) {
   cnnc_net *net = (cnnc_net *)context;
-  const struct task_call *call = &net->call;
-  uint64_t sums = cnnc_the_model.partial_sums, lanes = cnnc_the_model.lanes;
-  int trains = call->task == TASK_TRAIN || call->task == TASK_GRADIENTS;
   cnnc_frame frame = make_frame(net, worker);
-  for (uint64_t p = (uint64_t)worker; p < sums; p += (uint64_t)net->sharing) {
-    if (call->task != TASK_PREDICT) {
-      char *partial = net->partials + p * net->partial_stride;
-      frame.region[REGION_PARTIAL] = partial;
-      if (!trains) memset(partial + cnnc_the_plan.partial_metrics, 0, (size_t)metrics_bytes());
-      else if (p * lanes >= call->count) memset(partial, 0, (size_t)cnnc_the_plan.partial_bytes);
-      for (uint32_t i = 0; trains && i < cnnc_the_plan.sum_count; i++)
-        memset(partial + cnnc_the_plan.sums[i].offset, 0, (size_t)cnnc_the_plan.sums[i].bytes);
-    }
-    int32_t kept = 0;
-    frame.fresh = 1;
-    for (uint64_t first = p * lanes; first < call->count; first += sums * lanes) {
-      frame.block = kept++;
-      run_chunk(net, &frame, worker, first);
-      if (!trains || ((uint32_t)kept < cnnc_the_plan.kept && first + sums * lanes < call->count)) continue;
-      frame.valid = kept;
-      cnnc_train_kept(&frame);
-      kept = frame.fresh = 0;
-    }
-    if (trains) {
-      frame.valid = (int32_t)lanes;
-      cnnc_finish_partial(&frame);
-    }
+  for (int p = choose_partial(net, worker); p >= 0; p = choose_partial(net, worker)) {
+    struct share *share = &net->shares[p];
+    if (__atomic_exchange_n(&share->busy, 1u, __ATOMIC_ACQUIRE)) continue;
+    if (!__atomic_load_n(&share->done, __ATOMIC_RELAXED)) work_on_partial(net, &frame, worker, p);
+    __atomic_store_n(&share->busy, 0u, __ATOMIC_RELEASE);
   }
 }
 
-/* The second half of training: an equal share of the blocks of the parameters. */
+static void work_on_block(cnnc_net *net, cnnc_frame *frame, uint64_t block) {
+  frame->block = (int32_t)block;
+  if (net->call.task == TASK_GRADIENTS) {
+    cnnc_reduce(frame);
+    return;
+  }
+  cnnc_update(frame);
+  uint64_t elements = cnnc_the_plan.block_elements, first = block * elements;
+  int finite = reals_finite(net->parameters + first, elements);
+  for (uint32_t slot = 0; slot < cnnc_the_plan.state_slots; slot++)
+    finite &= reals_finite(net->state + slot * cnnc_the_plan.parameter_padded + first, elements);
+  if (!finite) __atomic_store_n(&net->overflowed, 1u, __ATOMIC_RELAXED);
+}
+
+/* The second half of training: each worker has an equal share of the blocks of the parameters, the same in each step,
+   as they are in its cache; then it helps with those of the others. */
 static void work_on_blocks(void *context, int worker) {
   cnnc_net *net = (cnnc_net *)context;
   uint64_t blocks = cnnc_the_plan.parameter_blocks, sharing = (uint64_t)net->sharing;
-  uint64_t begin = blocks * (uint64_t)worker / sharing, end = blocks * ((uint64_t)worker + 1) / sharing;
   cnnc_frame frame = make_frame(net, worker);
-  for (uint64_t block = begin; block < end; block++) {
-    frame.block = (int32_t)block;
-    if (net->call.task == TASK_GRADIENTS) {
-      cnnc_reduce(&frame);
-      continue;
+  for (uint64_t i = 0; i < sharing; i++) {
+    uint64_t owner = ((uint64_t)worker + i) % sharing;
+    uint64_t begin = blocks * owner / sharing, end = blocks * (owner + 1) / sharing;
+    for (;;) {
+      uint64_t block = begin + __atomic_fetch_add(&net->shares[owner].next, 1u, __ATOMIC_RELAXED);
+      if (block >= end) break;
+      work_on_block(net, &frame, block);
     }
-    cnnc_update(&frame);
-    uint64_t elements = cnnc_the_plan.block_elements, first = block * elements;
-    int finite = reals_finite(net->parameters + first, elements);
-    for (uint32_t slot = 0; slot < cnnc_the_plan.state_slots; slot++)
-      finite &= reals_finite(net->state + slot * cnnc_the_plan.parameter_padded + first, elements);
-    if (!finite) __atomic_store_n(&net->overflowed, 1u, __ATOMIC_RELAXED);
   }
 }
 
@@ -375,6 +433,17 @@ static void work_on_blocks(void *context, int worker) {
 static void share(cnnc_net *net, worker_job *job) {
   if (net->sharing > 1) pool_run(&net->pool, job, net);
   else job(net, 0);
+}
+
+static void share_chunks(cnnc_net *net) {
+  memset(net->shares, 0, cnnc_the_model.partial_sums * sizeof *net->shares);
+  for (uint32_t p = 0; p < cnnc_the_model.partial_sums; p++) net->shares[p].next = (uint64_t)p * cnnc_the_model.lanes;
+  share(net, work_on_chunks);
+}
+
+static void share_blocks(cnnc_net *net) {
+  for (uint32_t p = 0; p < cnnc_the_model.partial_sums; p++) net->shares[p].next = 0;
+  share(net, work_on_blocks);
 }
 
 static cnnc_status check_images(const cnnc_net *net, const void *images, int pixels, int count) {
@@ -458,11 +527,11 @@ static cnnc_status run_with_loss(cnnc_net *net, enum task task, const void *imag
   begin_call(net, task, images, pixels, count);
   net->call.targets = cnnc_the_model.target_kind != CNNC_NO_TARGET ? (const char *)targets : NULL;
   net->call.scale = (cnnc_real)(1 / divisor);
-  share(net, work_on_chunks);
+  share_chunks(net);
   status = measure(net, divisor, metrics);
   if (__atomic_load_n(&net->not_finite, __ATOMIC_RELAXED)) status = CNNC_NOT_FINITE;
   if (status != CNNC_OK || task == TASK_EVALUATE) return status;
-  share(net, work_on_blocks);
+  share_blocks(net);
   if (task == TASK_GRADIENTS) return reals_finite(net->gradients, cnnc_the_plan.parameter_padded) ? CNNC_OK : CNNC_NOT_FINITE;
   net->step++;
   net->stale = net->stale_infer = net->stale_one = 1;
@@ -520,7 +589,7 @@ cnnc_status cnnc_hook_predict(cnnc_net *net, const void *images, int pixels, int
   if ((uint32_t)count <= cnnc_the_plan.single_most) return predict_each(net, images, pixels, (uint64_t)count, outputs);
   begin_call(net, TASK_PREDICT, images, pixels, count);
   net->call.outputs = (char *)outputs;
-  share(net, work_on_chunks);
+  share_chunks(net);
   return __atomic_load_n(&net->not_finite, __ATOMIC_RELAXED) ? CNNC_NOT_FINITE : CNNC_OK;
 }
 

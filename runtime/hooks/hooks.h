@@ -16,7 +16,7 @@ enum {
   REGION_STATE,      /* optimizer state: state_slots times parameter_padded elements */
   REGION_GRADIENTS,  /* parameter_padded elements: the result of `reduce` */
   REGION_PARTIALS,   /* the first partial sum; the next ones follow at partial_bytes */
-  REGION_PARTIAL,    /* the partial sum of this chunk */
+  REGION_PARTIAL,    /* the partial sum of this chunk, and what is kept for it */
   REGION_WORKSPACE,  /* this thread's arena */
   REGION_PREPARED,   /* what is made of the parameters alone: prepared_bytes */
   REGION_IMAGES,     /* `lanes` images of the user, one after another, f32 or u8 */
@@ -56,7 +56,7 @@ typedef struct cnnc_plan {
   uint32_t block_elements;
   uint32_t state_slots;     /* optimizer values a parameter: 0, 1 or 2 */
   uint32_t trains;          /* 0: the model has no loss */
-  uint64_t partial_bytes;   /* one partial sum: flat gradient, per-lane sums, loss and correct */
+  uint64_t partial_bytes;   /* one partial sum: flat gradient, per-lane sums, loss and correct, values of chunks that are kept */
   uint64_t partial_metrics; /* offset in a partial, bytes: `lanes` losses, then `lanes` counts of correct, as reals */
   uint64_t workspace_train_bytes, workspace_infer_bytes;
   uint64_t prepared_bytes, scratch_bytes;

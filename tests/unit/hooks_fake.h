@@ -17,21 +17,22 @@ enum { LANES = 4,
        BLOCK = 3,
        BATCH = 30,
        SINGLES = 2,
-       KEPT = 2,
-       ROWS = INPUTS + 2 * OUTPUTS };
+       KEPT = 2 };
 enum { LANE_SUMS = 128,
        METRICS = 448,
-       PARTIAL = 512 }; // bytes in a partial sum; the flat gradient is at 0
+       KEPT_VALUES = 512,
+       PARTIAL = 832 }; // bytes in a partial sum; the flat gradient is at 0
 
 static std::atomic<int> dirty_padding{0}; // lanes that should have been zero
 static std::atomic<int> singles{0};       // images that were predicted one by one
+static std::function<void()> at_chunk;    // called by each chunk of training, in its thread
 
 static cnnc_real *place(const cnnc_frame *frame, int region, size_t byte = 0) {
   return reinterpret_cast<cnnc_real *>(static_cast<char *>(frame->region[region]) + byte);
 }
-// Workspace: x[3], target[2], y[2], each by lane; in training, slope[2] and x[3] of each chunk that is kept.
+// Workspace: x[3], target[2], y[2], each by lane. With the partial sum, slope[2] and x[3] of each chunk that is kept.
 static cnnc_real *packed(const cnnc_frame *frame, int row) { return place(frame, REGION_WORKSPACE) + row * LANES; }
-static cnnc_real *kept(const cnnc_frame *frame, int chunk, int row) { return packed(frame, ROWS + chunk * (OUTPUTS + INPUTS) + row); }
+static cnnc_real *kept(const cnnc_frame *frame, int chunk, int row) { return place(frame, REGION_PARTIAL, KEPT_VALUES) + (chunk * (OUTPUTS + INPUTS) + row) * LANES; }
 
 template <class Pixel>
 static void pack_images(const cnnc_frame *frame, cnnc_real scale) {
@@ -122,6 +123,7 @@ void cnnc_loss(const cnnc_frame *frame) {
 }
 
 void cnnc_train(const cnnc_frame *frame) {
+  if (at_chunk) at_chunk();
   forward(frame, place(frame, REGION_PARAMETERS));
   cnnc_loss(frame);
   cnnc_real *sums = place(frame, REGION_PARTIAL, LANE_SUMS);
@@ -182,7 +184,7 @@ static const cnnc_parameter tensors[] = {{"dense1.weight", 0, OUTPUTS *INPUTS, 2
 // Of the lanes' sums only those of the bias, which train adds to, and the metrics.
 static const cnnc_range sums[] = {{LANE_SUMS + OUTPUTS * INPUTS * LANES * sizeof(cnnc_real), OUTPUTS *LANES * sizeof(cnnc_real)}, {METRICS, 2 * LANES * sizeof(cnnc_real)}};
 const cnnc_plan cnnc_the_plan = {PADDED, PADDED / BLOCK, BLOCK, 2, FAKE_TRAINS, PARTIAL,
-                                 METRICS, 704, 256, (PREPARED_ONE + COUNT) * sizeof(cnnc_real), 0, FAKE_MACS, starts, 0, SINGLES, KEPT, 2, sums};
+                                 METRICS, 256, 256, (PREPARED_ONE + COUNT) * sizeof(cnnc_real), 0, FAKE_MACS, starts, 0, SINGLES, KEPT, 2, sums};
 const cnnc_model cnnc_the_model = {
     CNNC_ABI, sizeof(cnnc_real), "fake", "host", "test", 0x1234567890ABCDEFu, BATCH, LANES, SUMS, 64, 1, {INPUTS, 1, 1, 1}, 1, {OUTPUTS, 1, 1, 1}, FAKE_TARGET == CNNC_TARGET_IMAGE ? 1u : 0u, {OUTPUTS, 1, 1, 1}, INPUTS, OUTPUTS, FAKE_TARGET == CNNC_TARGET_IMAGE ? OUTPUTS : 0, FAKE_TARGET, FAKE_TARGET == CNNC_TARGET_IMAGE || FAKE_TARGET == CNNC_NO_TARGET ? 0 : OUTPUTS, FAKE_SUM, 2, COUNT, 2 * COUNT, tensors, cnnc_hook_train_bytes, cnnc_hook_infer_bytes, cnnc_hook_init, cnnc_hook_init_inference, cnnc_hook_destroy, cnnc_hook_train_step, cnnc_hook_gradients, cnnc_hook_evaluate, cnnc_hook_predict, cnnc_hook_save_size, cnnc_hook_save, cnnc_hook_load, cnnc_hook_set_parameters, cnnc_hook_parameter_values, cnnc_hook_gradient_values, cnnc_hook_step};
 
@@ -195,6 +197,7 @@ struct Fake {
   static const cnnc_model &model() { return cnnc_the_model; }
   static int predicted_one_by_one() { return singles; }
   static int dirty() { return dirty_padding; }
+  static void at_each_chunk(std::function<void()> f) { at_chunk = f; }
   static void philox(uint32_t word[4], uint64_t seed) { philox4x32(word, seed); }
   static float start(uint32_t kind, float a, float b, uint64_t seed, uint64_t position) {
     cnnc_start one = {kind, a, b, nullptr};

@@ -10,7 +10,9 @@
 #include <string.h>
 
 #include <atomic>
+#include <chrono>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <thread>
@@ -273,6 +275,35 @@ TEST_CASE_TEMPLATE("the bits do not depend on the threads", F, labels::Fake, ima
     CHECK(results[0] == results[2]);
   }
   CHECK(F::dirty() == 0);
+}
+
+// Eight chunks, at most three of one partial: while a thread is at one chunk, five others are free.
+TEST_CASE("a thread that has nothing left takes chunks of a slow one, to the same bits") {
+  typedef labels::Fake F;
+  Data<F> data(BATCH);
+  for (bool slow_caller : {true, false}) {
+    Net<F> one(1), two(2);
+    const std::thread::id caller = std::this_thread::get_id();
+    std::atomic<int> quick{0}, slow{0};
+    for (int step = 0; step < 20; step++) {
+      REQUIRE_OK(F::model().train_step(one.net, data.images.data(), CNNC_F32, data.targets.data(), BATCH, nullptr));
+      quick = slow = 0;
+      F::at_each_chunk([&] {
+        if ((std::this_thread::get_id() == caller) != slow_caller) {
+          quick++;
+          return;
+        }
+        slow++;
+        const auto start = std::chrono::steady_clock::now();
+        while (quick < 5 && std::chrono::steady_clock::now() - start < std::chrono::seconds(10)) std::this_thread::yield();
+      });
+      REQUIRE_OK(F::model().train_step(two.net, data.images.data(), CNNC_F32, data.targets.data(), BATCH, nullptr));
+      F::at_each_chunk(nullptr);
+      REQUIRE(quick >= 5);
+      CHECK(quick + slow == 8);
+    }
+    CHECK(one.saved() == two.saved());
+  }
 }
 
 TEST_CASE_TEMPLATE("training lowers the loss", F, labels::Fake, image::Fake, small::Fake) {
