@@ -122,8 +122,6 @@ int64_t read_beyond(const Graph &g, const std::vector<ValueId> &group, int lanes
 std::vector<bool> choose_late(const Graph &g, GraphPlan &p, int kept) {
   std::vector<bool> wanted(g.nodes.size());
   p.kept = kept;
-  if (kept == 1)
-    return wanted;
   for (const auto &group : p.groups) {
     const Node &n = g[group.back()];
     auto own = [&](ValueId i) { return g[p.memory[size_t(i)]].group >= 0 && !has_trait(g[p.memory[size_t(i)]], kPrepare); };
@@ -191,7 +189,7 @@ GraphPlan plan_graph(const Graph &g, const Plan &plan, bool training, bool singl
     for (ValueId i : g[v].inputs)
       if (!has_trait(g[v], kView))
         keep(i, has_trait(g[v], kUpdate) ? end : step[size_t(v)]);
-  const std::vector<bool> kept = choose_late(g, p, training ? plan.kept : 1);
+  const std::vector<bool> kept = training ? choose_late(g, p, plan.kept) : std::vector<bool>(size_t(count));
   for (ValueId v = 0; v < count; v++)
     if (kept[size_t(v)])
       keep(v, end);
@@ -271,9 +269,11 @@ GraphPlan plan_graph(const Graph &g, const Plan &plan, bool training, bool singl
       if (kept[size_t(v)]) {
         s.kept_bytes = s.bytes;
         s.bytes *= p.kept;
-        s.place = {Region::Partial, plan.partial_bytes + kept_bytes};
-        kept_bytes += s.bytes;
-        s.last = end;
+        if (p.kept > 1) { // any thread may go on with the next chunk
+          s.place = {Region::Partial, plan.partial_bytes + kept_bytes};
+          kept_bytes += s.bytes;
+          s.last = end;
+        }
       }
       if (has_trait(n, kSource))
         s.first = -1;
@@ -307,10 +307,8 @@ Plan plan_memory(const Graph &infer, const Graph &train, const Graph &single, in
   plan.lanes = lanes;
   plan.element_bytes = element_bytes;
   const int64_t chunks = (infer.batch + lanes - 1) / lanes;
-  if (chunks < plan.partial_sums) { // memory is the same for all larger batches
-    plan.partial_sums = int(std::max<int64_t>(1, chunks));
-    plan.kept = 1;
-  }
+  plan.partial_sums = int(std::clamp<int64_t>(chunks, 1, plan.partial_sums)); // memory is the same for all larger batches
+  plan.kept = int(std::clamp<int64_t>((chunks + plan.partial_sums - 1) / plan.partial_sums, 1, plan.kept));
   for (const Node &n : infer.nodes)
     if (n.op == "parameter")
       plan.parameters.push_back(n.name);
@@ -344,7 +342,8 @@ Plan plan_memory(const Graph &infer, const Graph &train, const Graph &single, in
     plan.train = plan_graph(train, plan, true);
     plan.sums = sums_of(train, plan.train);
     for (const Storage &kept : plan.train.storage)
-      plan.partial_bytes += kept.kept_bytes * plan.train.kept;
+      if (kept.place.region == Region::Partial)
+        plan.partial_bytes += kept.kept_bytes * plan.train.kept;
   }
   plan.single = plan_graph(single, plan, false, true);
   plan.single_most = one_by_one(infer, single, lanes, element_bytes);

@@ -58,7 +58,7 @@ struct GraphPlan {
 };
 
 struct Plan {
-  int lanes = 0, element_bytes = 4, partial_sums = 4 /* no more than chunks */, kept = 4 /* chunks whose values are kept, or 1 */, alignment = 64;
+  int lanes = 0, element_bytes = 4, partial_sums = 4 /* no more than chunks */, kept = 4 /* no more than a partial sum has chunks */, alignment = 64;
   std::map<std::string, int64_t> offsets; // of each parameter in the flat vector, elements
   std::vector<std::string> parameters;    // in the order of the flat vector
   int64_t parameter_count = 0, block_elements = 0, blocks = 0;
