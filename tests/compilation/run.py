@@ -157,12 +157,15 @@ def arena(folder):
 
 
 def memory_and_batch(folder):
-    """Memory for training grows with the chunks in flight, not with the batch."""
-    sizes = []
-    for batch in (64, 4096):
+    """Memory for training grows with the partial sums and the chunks that each keeps, at most four of each; not with the batch."""
+    sizes = {}
+    for batch in (64, 256, 4096):
         header = run(folder, "compile", ROOT / "models/lenet.dsl", "--emit=header", "--batch", batch)[0].decode()
-        sizes.append(re.search(r"TRAIN_BYTES\(threads\) (.*?)\n\n?#|TRAIN_BYTES\(threads\) \\\n(.*?)\n/\*", header, re.S).group(0))
-    return "" if sizes[0] == sizes[1] else f"{sizes[0]}\n{sizes[1]}"
+        macro = re.search(r"TRAIN_BYTES\(threads\)(.*?)\n\n?[#/]", header, re.S).group(1)
+        sizes[batch] = [int(n) for n in re.findall(r"(\d+)u", macro)]
+    if len(sizes[64]) != 4 or sizes[256] != sizes[4096]:
+        return str(sizes)
+    return "" if all(few < many for few, many in zip(sizes[64], sizes[256])) else f"a batch of 64 keeps one chunk: {sizes}"
 
 
 def tuning_file(folder):
