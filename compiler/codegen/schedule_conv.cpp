@@ -175,10 +175,10 @@ void rows(KernelContext &k, Func whole_kernel, const Type &whole_type, const std
   whole.vectorize(lane()).split(dim(0), dim(0), channel, tile.rows);
   LoopLevel store = LoopLevel(whole_kernel, Var::outermost());
   if (k.phases > 1) {
-    // Whole rows, whose columns then take their places.
+    // A tile of each phase, whose columns then take their places.
     Func apart = k.staged;
     const Var p = apart.args()[4];
-    std::vector<VarOrRVar> order = {lane(), dim(2), channel, dim(0)};
+    std::vector<VarOrRVar> order = {lane(), column, channel, dim(2), dim(0)};
     if (one_row) { // all rows that it is for
       const Var row("row");
       out.split(dim(1), dim(1), row, int(conv.list("stride")[0]), TailStrategy::GuardWithIf).unroll(row);
@@ -190,8 +190,9 @@ void rows(KernelContext &k, Func whole_kernel, const Type &whole_type, const std
       order.push_back(block);
       store = LoopLevel(out, block);
     }
-    out.reorder(order);
-    apart.compute_at(out, dim(0)).store_in(MemoryType::Heap).vectorize(lane());
+    out.split(dim(2), dim(2), column, tile.columns * int(k.phases), TailStrategy::GuardWithIf);
+    out.reorder(order).unroll(column);
+    apart.compute_at(out, dim(2)).bound_extent(dim(2), tile.columns).store_in(MemoryType::Heap).vectorize(lane());
     apart.split(dim(2), dim(2), column, tile.columns, TailStrategy::RoundUp).split(dim(0), dim(0), channel, tile.rows, TailStrategy::RoundUp);
     apart.reorder(lane(), column, channel, dim(2), p, dim(0), dim(1)).unroll(column).unroll(channel);
     f.compute_at(apart, dim(2));
@@ -221,6 +222,8 @@ void rows(KernelContext &k, Func whole_kernel, const Type &whole_type, const std
     auto v = k.rows.args(); // lane, column, row, channel
     k.rows.store_at(store).compute_at(out, dim(1)).store_in(MemoryType::Heap).vectorize(v[0]);
     k.rows.reorder_storage(v[0], v[1], v[3], v[2]).reorder(v[0], v[1], v[3], v[2]);
+    if (conv.op == "conv_data_gradient" && kernel_rows > 1) // for forward ones Halide finds that itself
+      k.rows.fold_storage(v[2], int(kernel_rows));
     // Short pieces far apart: the machine's own prefetching does not see them come. A line for each column.
     const int lines = lines_of(wide * step * each.step, m);
     if (const auto image = k.stored.find(conv.inputs[0]); lines <= kShortPiece && image != k.stored.end())

@@ -223,7 +223,12 @@ void define_data_gradient(KernelContext &k, const Node &n) {
     if (wd[3] % sw)
       d.where(s < int(wd[3]));
   }
-  d.where(row >= 0 && row < int(dy[1]) && (wd[2] % sh == 0 || r < int(wd[2])));
+  // As unsigned numbers: Halide, which asks what is read, cannot solve that for the row of the result. So it sees that the
+  // rows of dy move on with those of the result, copies each once, and keeps it for the next.
+  auto below = [](const Expr &e, int64_t limit) { return cast<uint32_t>(e) < cast<uint32_t>(int(limit)); };
+  d.where(below(row, dy[1]));
+  if (wd[2] % sh)
+    d.where(below(r, wd[2]));
   Func sum("gradient"), whole("phases"), dx("dx");
   sum(at) = k.constant(0);
   sum(at) += gradient(v[0], i - d[0] + (width - 1), clamp(row, 0, int(dy[1]) - 1), d[1]) *
