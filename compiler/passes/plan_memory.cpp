@@ -307,7 +307,8 @@ Plan plan_memory(const Graph &infer, const Graph &train, const Graph &single, in
   plan.lanes = lanes;
   plan.element_bytes = element_bytes;
   const int64_t chunks = (infer.batch + lanes - 1) / lanes;
-  plan.partial_sums = int(std::clamp<int64_t>(chunks, 1, plan.partial_sums)); // memory is the same for all larger batches
+  // Memory is the same for all batches that have enough chunks for both.
+  plan.partial_sums = int(std::clamp<int64_t>(chunks, 1, plan.partial_sums));
   plan.kept = int(std::clamp<int64_t>((chunks + plan.partial_sums - 1) / plan.partial_sums, 1, plan.kept));
   for (const Node &n : infer.nodes)
     if (n.op == "parameter")

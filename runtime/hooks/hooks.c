@@ -430,7 +430,7 @@ static void work_on_blocks(void *context, int worker) {
 
 /* The calls -------------------------------------------------------------------------------------------------------- */
 
-static void share(cnnc_net *net, worker_job *job) {
+static void run_job(cnnc_net *net, worker_job *job) {
   if (net->sharing > 1) pool_run(&net->pool, job, net);
   else job(net, 0);
 }
@@ -438,12 +438,12 @@ static void share(cnnc_net *net, worker_job *job) {
 static void share_chunks(cnnc_net *net) {
   memset(net->shares, 0, cnnc_the_model.partial_sums * sizeof *net->shares);
   for (uint32_t p = 0; p < cnnc_the_model.partial_sums; p++) net->shares[p].next = (uint64_t)p * cnnc_the_model.lanes;
-  share(net, work_on_chunks);
+  run_job(net, work_on_chunks);
 }
 
 static void share_blocks(cnnc_net *net) {
   for (uint32_t p = 0; p < cnnc_the_model.partial_sums; p++) net->shares[p].next = 0;
-  share(net, work_on_blocks);
+  run_job(net, work_on_blocks);
 }
 
 static cnnc_status check_images(const cnnc_net *net, const void *images, int pixels, int count) {
