@@ -1,5 +1,6 @@
 """LeNet beside the frameworks: the sections training, inference and latency."""
 import array
+import functools
 import gzip
 import json
 import math
@@ -40,6 +41,7 @@ def data():
     return images, labels
 
 
+@functools.cache
 def flops(model):
     """Of one example, forward and for a whole training step: the gradient of a layer's weights and of its input cost what its
     forward pass does, but nobody needs the gradient of the images."""
@@ -184,8 +186,6 @@ def training():
                         return seconds_of
 
                     contestants = {w.name: one(w) for w in all_workers}
-                    for seconds_of in contestants.values():
-                        seconds_of(1)
                     samples, peak = take_turns(contestants, threads)
                 made = rows_of("training", f"LeNet, {optimizer}", threads, batch, samples, peak, flop)
                 progress("")
