@@ -13,8 +13,6 @@ using namespace Halide;
 namespace {
 const Var tx("tx"), ty("ty"), channel("channel"), i("i"), j("j"), e("e"), ox("ox"), oy("oy"), phase("phase"), out_channel("out"), q("q"), channel_block("block");
 
-constexpr int64_t kProductBytes = 256 << 10;
-
 // Too large for the stack: a place in the thread's scratch memory.
 void in_scratch(Func f) { f.store_in(MemoryType::Heap); }
 
@@ -38,14 +36,12 @@ Tile choose_tile(KernelContext &k, int64_t rows, int64_t columns, const MachineT
 
 void convolution(KernelContext &k, Func out, const Type &type, const Node &n, const std::vector<const Node *> &nodes, const MachineTarget &m) {
   const WinogradShape s = winograd_shape(n);
-  const WinogradBlock block = winograd_block(s, type.dims[0]);
   const bool data = n.has("image");
   const int sh = data ? int(s.rows.stride) : 1, sw = data ? int(s.columns.stride) : 1;
-  const WinogradPacking pack = winograd_packing(s, type.dims[0], k.type(n, 0).dims[0] * (data ? 1 : s.phases()));
+  const int64_t channels = k.type(n, 0).dims[0] * (data ? 1 : s.phases());
+  const WinogradBlock block = winograd_block(s, type.dims[0], channels);
+  const WinogradPacking pack = winograd_packing(s, type.dims[0], channels);
   const int64_t inputs = pack.group * pack.groups;
-  // Blocks of output channels whose products stand in the second-level cache until they have gone back to images.
-  const int64_t block_bytes = s.points() * pack.block * block.rows * block.columns * m.vector_bytes * sh * sw;
-  const int at_once = int(std::clamp<int64_t>(kProductBytes / block_bytes, 1, pack.blocks));
   int64_t pooled_rows = 1, pooled_columns = 1;
   for (const Node *other : nodes)
     if (has_trait(*other, kWindow))
@@ -58,7 +54,7 @@ void convolution(KernelContext &k, Func out, const Type &type, const Node &n, co
   out.split(dim(1), by, y, rows * int(block.rows), guard).split(y, ty, y, rows, guard).split(y, oy, phase_y, sh, guard);
   out.split(dim(2), bx, x, columns * int(block.columns), guard).split(x, tx, x, columns, guard).split(x, ox, phase_x, sw, guard);
   Var bk("bk");
-  out.split(dim(0), bk, dim(0), at_once * int(pack.block), guard);
+  out.split(dim(0), bk, dim(0), int(pack.together * pack.block), guard);
   out.reorder({lane(), ox, oy, phase_x, phase_y, tx, ty, dim(0), bk, bx, by}).vectorize(lane()).unroll(ox);
 
   tile.compute_at(out, tx).vectorize(lane()).bound(phase, 0, sh * sw).bound(ox, 0, int(s.columns.tile)).bound(oy, 0, int(s.rows.tile));
@@ -70,22 +66,26 @@ void convolution(KernelContext &k, Func out, const Type &type, const Node &n, co
 
   // The products of one point after the other.
   product.compute_at(out, bk).vectorize(lane()).bound_extent(tx, int(block.columns)).bound_extent(ty, int(block.rows)).bound(q, 0, int(pack.block));
-  product.bound_extent(channel_block, at_once).bound(phase, 0, sh * sw).bound(i, 0, int(s.columns.points())).bound(j, 0, int(s.rows.points()));
+  product.bound_extent(channel_block, int(pack.together)).bound(phase, 0, sh * sw).bound(i, 0, int(s.columns.points())).bound(j, 0, int(s.rows.points()));
   in_scratch(product);
+  product.reorder_storage({lane(), i, j, tx, ty, q, channel_block, phase});
   Func sum = k.reduce;
   on_stack(sum);
-  if (pack.block * block.rows * block.columns <= m.accumulators()) {
-    product.reorder({lane(), tx, ty, q, channel_block, phase, i, j}).unroll(tx).unroll(ty).unroll(q);
-    sum.compute_at(product, channel_block);
+  Var held("held");
+  product.split(ty, ty, held, int(block.held_rows)).reorder({lane(), tx, held, q, ty, channel_block, i, j, phase}).unroll(q);
+  if (pack.block * block.held_rows * block.columns <= m.accumulators()) {
+    product.unroll(tx).unroll(held);
+    sum.compute_at(product, ty);
   } else { // fewer registers: one tile at a time
-    product.reorder({lane(), q, tx, ty, channel_block, phase, i, j}).unroll(q);
+    product.reorder({lane(), q, tx, held, ty});
     sum.compute_at(product, tx);
   }
   sum.vectorize(lane()).unroll(tx).unroll(ty).unroll(q);
-  sum.update().reorder({lane(), tx, ty, q, k.domain[0], k.domain[1], channel_block, phase, i, j}).vectorize(lane()).unroll(tx).unroll(ty).unroll(q);
+  sum.update().reorder({lane(), tx, ty, q, k.domain[0], k.domain[1]}).vectorize(lane()).unroll(tx).unroll(ty).unroll(q);
 
   V.compute_at(out, bx).vectorize(lane()).bound_extent(tx, int(block.columns)).bound_extent(ty, int(block.rows)).bound(channel, 0, int(inputs));
   V.reorder(lane(), j, i, tx, ty, channel);
+  V.align_storage(channel, int(inputs) | 1);
   transform(V, half, s, tx);
   half.vectorize(lane()).bound_extent(channel, 1).reorder(lane(), i, e);
   in_scratch(V);
@@ -178,7 +178,7 @@ void points(KernelContext &k, Func out, const Node &n) {
   const int64_t channels = k.type(n, 0).dims[n.has("image") ? 1 : 0], inputs = k.type(n, 0).dims[n.has("image") ? 0 : 1];
   const WinogradShape s = winograd_shape(n);
   const WinogradPacking p = winograd_packing(s, channels, inputs * (n.has("image") ? 1 : s.phases()));
-  out.split(dim(3), output, input, int(p.group)).reorder({dim(0), input, output, dim(2), dim(1)}).unroll(dim(0));
+  out.split(dim(3), output, input, int(p.group)).reorder({dim(1), input, output, dim(2), dim(0)}).unroll(dim(1));
   if (p.group % k.lanes == 0)
     out.vectorize(input, k.lanes);
   half.compute_at(out, p.group % k.lanes == 0 ? output : input).unroll(Var("r")).unroll(i);

@@ -86,13 +86,14 @@ Func tile_points(KernelContext &k, Func f, const std::vector<Var> &first, const 
   return points;
 }
 
-// U[j*n+i, phase and output, input], packed, of the kernels tap(phase, output, input, row, column)
+// U[phase and output, j*n+i, input], packed, of the kernels tap(phase, output, input, row, column)
 using Tap = std::function<Expr(Expr phase, Expr output, Expr input, int row, int column)>;
 void define_weight_points(KernelContext &k, const Node &n, const WinogradShape &s, int64_t channels, int64_t inputs, const Tap &tap) {
-  auto v = k.vars(n.type); // output and input, group, phase and block, point
+  auto v = k.vars(n.type); // output and input, block and group, point, phase and pass
   const WinogradPacking p = winograd_packing(s, channels, inputs);
-  const int group = int(p.group), blocks = int(p.blocks);
-  Expr phase = v[2] / blocks, output = min(v[2] % blocks * int(p.block) + v[0] / group, int(channels) - 1), input = v[1] * group + v[0] % group;
+  const int group = int(p.group), groups = int(p.groups), passes = int(p.passes), together = int(p.together);
+  Expr block = v[3] % passes * together + v[1] / groups;
+  Expr phase = v[3] / passes, output = min(block * int(p.block) + v[0] / group, int(channels) - 1), input = v[1] % groups * group + v[0] % group;
   const Matrices m = matrices(s);
   Var r("r"), i("i");
   Exprs rows;
@@ -104,19 +105,19 @@ void define_weight_points(KernelContext &k, const Node &n, const WinogradShape &
     rows.push_back(mux(i, to_points(k, m.columns.weight, x)));
   }
   Func half("half"), out("points");
-  half(v[0], v[1], v[2], r, i) = mux(r, rows);
+  half(v[0], v[1], v[3], r, i) = mux(r, rows);
   Exprs all;
   std::vector<Exprs> columns;
   for (int column = 0; column < int(s.columns.points()); column++) {
     Exprs x;
     for (int row = 0; row < int(s.rows.taps); row++)
-      x.push_back(half(v[0], v[1], v[2], row, column));
+      x.push_back(half(v[0], v[1], v[3], row, column));
     columns.push_back(to_points(k, m.rows.weight, x));
   }
   for (int row = 0; row < int(s.rows.points()); row++)
     for (int column = 0; column < int(s.columns.points()); column++)
       all.push_back(columns[size_t(column)][size_t(row)]);
-  out(v) = mux(v[3], all);
+  out(v) = mux(v[2], all);
   k.form = KernelContext::Form::WinogradPoints;
   k.stages["half"] = half;
   k.result(n, out);
@@ -173,7 +174,9 @@ Func products(KernelContext &k, Func x, const std::vector<int64_t> &image, Func 
   const int n = int(s.columns.points());
   std::vector<Var> at = {lane, tx, ty, q, block, phase, i, j};
   sum(at) = k.constant(0);
-  sum(at) += V(lane, tx, ty, d.y * int(pack.group) + d.x, i, j) * U(q * int(pack.group) + d.x, d.y, phase * int(pack.blocks) + block, i + n * j);
+  const int together = int(pack.together);
+  sum(at) += V(lane, tx, ty, d.y * int(pack.group) + d.x, i, j) *
+             U(q * int(pack.group) + d.x, block % together * int(pack.groups) + d.y, i + n * j, phase * int(pack.passes) + block / together);
   product(at) = sum(at);
   Exprs z, rows;
   for (int p = 0; p < n; p++)
@@ -268,7 +271,7 @@ void define_weight_gradient(KernelContext &k, const Node &n) {
 }
 
 Type packed(int64_t points, int64_t phases, const WinogradPacking &p) {
-  return {Kind::Parameter, {points, phases * p.blocks, p.groups, p.block * p.group}};
+return {Kind::Parameter, {phases * p.passes, points, p.together * p.groups, p.block * p.group}};
 }
 
 void expect(bool holds, const Node &n, const char *what) {

@@ -33,20 +33,23 @@ struct WinogradShape {
 // Tiles that are taken through all stages together, so that what lies between the stages stays in the caches, and output
 // channels whose sums stand in registers beside them.
 struct WinogradBlock {
-  int64_t rows = 1, columns = 1, channels = 1;
-  double cost = 0; // cycles a product of vectors, what is computed past the edges included
+  int64_t rows = 1, columns = 1;
+  int64_t held_rows = 1; // of tiles, of those whose sums stand in registers together
+  int64_t channels = 1;  // of the result, the same
+  int64_t together = 1;  // blocks of so many, that go by together: all products of one point, then of the next
+  double cost = 0; // of a product of vectors, in its own time: what is computed past the edges and what memory takes included
 };
-// `channels`: of the result, of one phase.
-WinogradBlock winograd_block(const WinogradShape &s, int64_t channels);
+// `channels`: of the result, of one phase. `inputs`: channels that are summed over, with their phases.
+WinogradBlock winograd_block(const WinogradShape &s, int64_t channels, int64_t inputs);
 
 // Tiles whose products are added before the sum in memory is touched: the gradient of the weights.
 WinogradBlock winograd_weight_block(const WinogradShape &s);
 
-// Transformed weights stand in the order in which they are read: [point][phase, block of outputs][group of inputs][output,
-// input], so that a group's weights for a block are whole lines.
+// Transformed weights stand in the order in which they are read: [phase, pass][point][block of outputs, group of inputs][output,
+// input], so that a group's weights for a block are whole lines and those of a pass one stretch of memory.
 struct WinogradPacking {
-  int64_t block = 1, blocks = 1; // output channels; blocks of each phase
-  int64_t group = 1, groups = 1; // input channels
+  int64_t block = 1, together = 1, passes = 1; // output channels; blocks of a pass; passes of each phase
+  int64_t group = 1, groups = 1;               // input channels
 };
 // `inputs`: channels that are summed over, with their phases.
 WinogradPacking winograd_packing(const WinogradShape &s, int64_t channels, int64_t inputs);

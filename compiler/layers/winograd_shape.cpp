@@ -32,23 +32,49 @@ WinogradAxis data_axis(int64_t kernel, int64_t stride, int64_t before, int64_t t
 }
 } // namespace
 
-WinogradBlock winograd_block(const WinogradShape &s, int64_t channels) {
-  constexpr int64_t kSums = 25, kMostTiles = 8; // of 32 registers
+// Measured with 2 MB of second-level cache, in the time of a product: a line that is read there, written there, or comes from
+// or goes to what is behind it. Half of what is read passes beside the products.
+constexpr double kRead = 2.5, kWritten = 7, kBehind = 16;
+// Bytes: of a line; of a point's values or of sums in the nearest cache; of all points' values in the second-level one beside
+// the weights and images that pass through it; of that cache.
+constexpr double kLine = 64, kNearest = 40 << 10, kNear = 768 << 10, kCache = 2 << 20;
+
+// In the time of a product: what is computed past the edges and what memory takes included.
+double block_cost(const WinogradShape &s, const WinogradBlock &b, int64_t channels, int64_t inputs, bool near) {
+  auto waste = [](int64_t n, int64_t of) { return double(up(n, of) * of) / double(n); };
+  const double held = double(b.columns * b.held_rows), tiles = double(b.columns * b.rows), block = double(b.channels);
+  const double line = double(s.points()) * kLine, values = line * double(inputs) * tiles, weights = line / 16 * double(inputs * channels);
+  const double sums = line * tiles * block * double(b.together), summed = sums <= kNearest ? kRead : sums <= kCache / 4 ? kWritten + kRead : 2 * kBehind;
+  double cost = std::max(held * block + 0.5 * (held + block), 10.0) / (held * block); // products and loads of a step
+  cost *= waste(s.columns.tiles, b.columns) * waste(s.rows.tiles, b.rows) * waste(channels, block);
+  cost += (values + weights <= kCache / 2 ? kRead : kBehind) / 32 / std::sqrt(held * tiles) + summed / double(inputs);
+  if (near) // the values of all points, for each block
+    return cost + kRead / 2 / block + kWritten / double(channels);
+  const double taken = values + sums <= kCache ? kRead : kBehind;
+  cost += taken / 2 / (block * double(b.together)) + kBehind / double(channels);
+  return cost + (double(inputs) * tiles * kLine <= kNearest ? 0 : kRead / 2 / block);
+}
+
+WinogradBlock winograd_block(const WinogradShape &s, int64_t channels, int64_t inputs) {
+  constexpr int64_t kSums = 25, kMostTiles = 16; // sums: of 32 registers
+  const double tile = double(s.points() * inputs) * kLine;
+  const bool near = std::min<int64_t>(2, s.rows.tiles * s.columns.tiles) * tile <= kNear;
   WinogradBlock best;
   best.cost = INFINITY;
-  for (int64_t columns = 1; columns <= std::min(kMostTiles, s.columns.tiles); columns++)
-    for (int64_t rows = 1; rows <= (columns == s.columns.tiles ? std::min(s.rows.tiles, kMostTiles / columns) : 1); rows++) {
-      const int64_t tiles = rows * columns, most = std::min<int64_t>({channels, kSums / tiles, 12});
-      for (int64_t block = 1; block <= most; block++) {
-        auto waste = [](int64_t n, int64_t of) { return double(up(n, of) * of) / double(n); };
-        const double steps = std::max({double(tiles * block), double(tiles + block) / 1.5, 10.0}) + 1.5; // cycles of a step of the sum
-        const double cost = steps / double(tiles * block) * waste(s.columns.tiles, columns) * waste(s.rows.tiles, rows) * waste(channels, block);
-        // Each weight is read for every block of tiles.
-        const double reading = 0.15 / double(tiles);
-        if (cost + reading < best.cost - 1e-9)
-          best = {rows, columns, block, cost + reading};
-      }
+  auto offer = [&](int64_t rows, int64_t columns, int64_t held, int64_t block) {
+    const int64_t blocks = up(channels, block);
+    for (int64_t passes = blocks; passes >= 1; passes = passes > 1 && !near ? up(passes, 2) : 0) {
+      WinogradBlock b{rows, columns, held, block, up(blocks, passes), 0};
+      b.cost = block_cost(s, b, channels, inputs, near);
+      if (b.cost < best.cost - 1e-9)
+        best = b;
     }
+  };
+  for (int64_t columns = 1; columns <= std::min(kMostTiles, s.columns.tiles); columns++)
+    for (int64_t rows = 1; rows <= (columns == s.columns.tiles ? std::min(s.rows.tiles, kMostTiles / columns) : 1); rows++)
+      for (int64_t held = 1; held <= rows && held * columns <= kSums && (!near || double(rows * columns) * tile <= kNear); held++)
+        for (int64_t block = 1; rows % held == 0 && block <= std::min<int64_t>({channels, kSums / (held * columns), 12}); block += block < channels && block > 1 ? 2 : 1)
+          offer(rows, columns, held, block);
   return best;
 }
 
@@ -64,8 +90,9 @@ WinogradBlock winograd_weight_block(const WinogradShape &s) {
 
 WinogradPacking winograd_packing(const WinogradShape &s, int64_t channels, int64_t inputs) {
   WinogradPacking p;
-  p.block = winograd_block(s, channels).channels;
-  p.blocks = up(channels, p.block);
+  const WinogradBlock b = winograd_block(s, channels, inputs);
+  p.block = b.channels, p.together = b.together;
+  p.passes = up(channels, p.block * p.together);
   p.groups = up(inputs, 16);
   p.group = up(inputs, p.groups);
   return p;
