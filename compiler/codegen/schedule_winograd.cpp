@@ -23,14 +23,14 @@ void transform(Func points, Func half, const WinogradShape &s, const Var &inner)
   on_stack(half);
 }
 
-// Rows times columns accumulators; columns divide `columns`.
+// Rows times columns accumulators, and the columns' factors beside them; columns divide `columns`.
 Tile choose_tile(KernelContext &k, int64_t rows, int64_t columns, const MachineTarget &m) {
   const int limit = m.accumulators();
   Tiles tiles;
   for (int64_t r = 1; r <= rows && r <= limit; r++)
-    for (int64_t c = 1; c <= columns && r * c <= limit; c++)
+    for (int64_t c = 1; c <= columns && r * c <= limit && r * c + c < m.registers; c++)
       if (columns % c == 0)
-        tiles.offer(r, c, cycles(double(r * c), double(r + c), useful(rows, r), m) + 0.5 / double(r * c));
+        tiles.offer(r, c, cycles(double(r * c), double(r + c), useful(rows, r), m) + 0.5 / double(r * c) + 1e-4 * double(c)); // few, which stay near
   return tiles.choose(k);
 }
 
@@ -95,9 +95,9 @@ void convolution(KernelContext &k, Func out, const Type &type, const Node &n, co
 
 void weight_gradient(KernelContext &k, Func out, const Type &type, const Node &n, const MachineTarget &m) {
   const WinogradShape s = winograd_shape(n);
-  const WinogradBlock block = winograd_weight_block(s);
-  const bool one_block = block.columns >= s.columns.tiles && block.rows >= s.rows.tiles;
   const int64_t channels = type.dims[1] * s.phases();
+  const WinogradBlock block = winograd_weight_block(s, type.dims[0], channels);
+  const bool one_block = block.columns >= s.columns.tiles && block.rows >= s.rows.tiles;
   auto stage = [&](const char *name) { return k.stages.at(name); };
   Func padded = stage("phases"), turned = stage("turned"), half = stage("half"), V = stage("V"), D = stage("D"), total = stage("total"), kernel = stage("kernel"), back = stage("back");
   const int width = k.lanes;
@@ -160,14 +160,18 @@ void weight_gradient(KernelContext &k, Func out, const Type &type, const Node &n
   stage("phases_dy").compute_at(D, out_channel).vectorize(lane());
   on_stack(stage("phases_dy"));
 
-  V.split(channel, channel, channel_i, width, up).vectorize(channel_i).reorder(channel_i, j, i, tx, ty, lane(), channel);
+  // A power of two between points would put all of them in one set of the cache.
+  const Var in_group("in_group"), group("group");
+  V.bound(in_group, 0, width).vectorize(in_group).reorder(in_group, j, i, tx, ty, lane(), group);
+  V.reorder_storage(in_group, lane(), tx, ty, i, j, group).align_storage(lane(), width | 1);
+  D.align_storage(out_channel, int(type.dims[0]) | 1);
   transform(V, half, s, tx);
-  half.bound_extent(channel, width).vectorize(channel, width).bound_extent(lane(), 1).reorder(channel, i, e);
+  half.bound(in_group, 0, width).vectorize(in_group).bound_extent(lane(), 1).bound_extent(group, 1).reorder(in_group, i, e);
   const auto at = turned.args(); // channel in its group, lane, column, row, group
-  turned.compute_at(V, channel).bound(at[0], 0, width).bound(at[1], 0, width);
+  turned.compute_at(V, group).bound(at[0], 0, width).bound(at[1], 0, width);
   turn(turned, at[0], at[1]);
   in_scratch(turned);
-  padded.compute_at(V, channel).vectorize(lane());
+  padded.compute_at(V, group).vectorize(lane());
   in_scratch(padded);
 }
 

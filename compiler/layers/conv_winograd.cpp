@@ -225,23 +225,22 @@ void define_weight_gradient(KernelContext &k, const Node &n) {
   const auto &image = k.type(n, 1).dims, &dy = k.type(n, 0).dims, &size = n.list("kernel");
   const int channels = int(image[0]), sh = int(s.rows.stride), sw = int(s.columns.stride);
   Var lane("lane"), tx("tx"), ty("ty"), channel("channel"), i("i"), j("j"), column("column"), row("row"), out("out"), c("c"), r("r"), group("group"), in_group("in_group");
-  Func padded = phases(k, k.in(n, 1), image, s), turned("turned"), by_channel("by_channel"), half, half_d;
+  Func padded = phases(k, k.in(n, 1), image, s), turned("turned"), half, half_d;
   turned(in_group, lane, column, row, group) = padded(lane, column, row, group * k.lanes + in_group);
-  by_channel(channel, lane, column, row) = turned(channel % k.lanes, lane, column, row, channel / k.lanes);
-  Func V = tile_points(k, by_channel, {channel, lane}, {}, m.rows.input, m.columns.input, int(s.rows.tile), int(s.columns.tile), half, "V");
+  Func V = tile_points(k, turned, {in_group, lane}, {group}, m.rows.input, m.columns.input, int(s.rows.tile), int(s.columns.tile), half, "V");
   WinogradShape of_dy = one_phase(s);
   of_dy.rows.origin = of_dy.columns.origin = 0;
   Func padded_dy = phases(k, k.in(n, 0), dy, of_dy);
   Func D = tile_points(k, padded_dy, {lane}, {out}, transposed(m.rows.output), transposed(m.columns.output), int(s.rows.tile), int(s.columns.tile), half_d, "D");
   // The blocks of tiles, and the tiles and lanes of a block.
-  const WinogradBlock block = winograd_weight_block(s);
+  const WinogradBlock block = winograd_weight_block(s, n.type.dims[0], channels * s.phases());
   RDom b(0, int((s.columns.tiles + block.columns - 1) / block.columns), 0, int((s.rows.tiles + block.rows - 1) / block.rows), "blocks");
   RDom t(0, k.lanes, 0, int(block.columns), 0, int(block.rows), "examples");
   Var bx("bx"), by("by");
   Func sum("sum"), total("total"), back("back"), kernel("kernel"), dw("dw");
   sum(channel, out, i, j, bx, by) = k.constant(0);
   sum(channel, out, i, j, bx, by) += D(t.x, bx * int(block.columns) + t.y, by * int(block.rows) + t.z, out, i, j) *
-                                     V(channel, t.x, bx * int(block.columns) + t.y, by * int(block.rows) + t.z, i, j);
+                                     V(channel % k.lanes, t.x, bx * int(block.columns) + t.y, by * int(block.rows) + t.z, channel / k.lanes, i, j);
   const bool one_block = block.columns >= s.columns.tiles && block.rows >= s.rows.tiles;
   if (one_block) {
     total(channel, out, i, j) = sum(channel, out, i, j, 0, 0);
@@ -271,7 +270,7 @@ void define_weight_gradient(KernelContext &k, const Node &n) {
 }
 
 Type packed(int64_t points, int64_t phases, const WinogradPacking &p) {
-return {Kind::Parameter, {phases * p.passes, points, p.together * p.groups, p.block * p.group}};
+  return {Kind::Parameter, {phases * p.passes, points, p.together * p.groups, p.block * p.group}};
 }
 
 void expect(bool holds, const Node &n, const char *what) {

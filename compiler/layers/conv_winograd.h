@@ -37,13 +37,13 @@ struct WinogradBlock {
   int64_t held_rows = 1; // of tiles, of those whose sums stand in registers together
   int64_t channels = 1;  // of the result, the same
   int64_t together = 1;  // blocks of so many, that go by together: all products of one point, then of the next
-  double cost = 0; // of a product of vectors, in its own time: what is computed past the edges and what memory takes included
+  double cost = 0;       // of a product of vectors, in its own time: what is computed past the edges and what memory takes included
 };
 // `channels`: of the result, of one phase. `inputs`: channels that are summed over, with their phases.
 WinogradBlock winograd_block(const WinogradShape &s, int64_t channels, int64_t inputs);
 
 // Tiles whose products are added before the sum in memory is touched: the gradient of the weights.
-WinogradBlock winograd_weight_block(const WinogradShape &s);
+WinogradBlock winograd_weight_block(const WinogradShape &s, int64_t channels, int64_t inputs);
 
 // Transformed weights stand in the order in which they are read: [phase, pass][point][block of outputs, group of inputs][output,
 // input], so that a group's weights for a block are whole lines and those of a pass one stretch of memory.

@@ -44,7 +44,8 @@ double block_cost(const WinogradShape &s, const WinogradBlock &b, int64_t channe
   auto waste = [](int64_t n, int64_t of) { return double(up(n, of) * of) / double(n); };
   const double held = double(b.columns * b.held_rows), tiles = double(b.columns * b.rows), block = double(b.channels);
   const double line = double(s.points()) * kLine, values = line * double(inputs) * tiles, weights = line / 16 * double(inputs * channels);
-  const double sums = line * tiles * block * double(b.together), summed = sums <= kNearest ? kRead : sums <= kCache / 4 ? kWritten + kRead : 2 * kBehind;
+  const double sums = line * tiles * block * double(b.together), summed = sums <= kNearest ? kRead : sums <= kCache / 4 ? kWritten + kRead
+                                                                                                                        : 2 * kBehind;
   double cost = std::max(held * block + 0.5 * (held + block), 10.0) / (held * block); // products and loads of a step
   cost *= waste(s.columns.tiles, b.columns) * waste(s.rows.tiles, b.rows) * waste(channels, block);
   cost += (values + weights <= kCache / 2 ? kRead : kBehind) / 32 / std::sqrt(held * tiles) + summed / double(inputs);
@@ -78,13 +79,18 @@ WinogradBlock winograd_block(const WinogradShape &s, int64_t channels, int64_t i
   return best;
 }
 
-WinogradBlock winograd_weight_block(const WinogradShape &s) {
+WinogradBlock winograd_weight_block(const WinogradShape &s, int64_t channels, int64_t inputs) {
   constexpr int64_t kMostTiles = 8;
   WinogradBlock b;
-  b.columns = up(s.columns.tiles, up(s.columns.tiles, kMostTiles));
-  b.rows = std::min(s.rows.tiles, std::max<int64_t>(1, kMostTiles / b.columns));
-  if (s.rows.tiles * s.columns.tiles <= 2 * kMostTiles)
-    b.rows = s.rows.tiles;
+  if (s.rows.tiles * s.columns.tiles <= 2 * kMostTiles) {
+    b.rows = s.rows.tiles, b.columns = s.columns.tiles;
+    return b;
+  }
+  // Where all sums stay near, so few tiles that their points do too.
+  const double tile = double(s.points() * (channels + inputs)) * kLine, sums = double(s.points() * channels * inputs) * 4;
+  const int64_t most = std::clamp<int64_t>(int64_t((0.6 * kCache - sums) / tile), sums < 0.5 * kCache ? 1 : kMostTiles, kMostTiles);
+  b.columns = up(s.columns.tiles, up(s.columns.tiles, most));
+  b.rows = std::min(s.rows.tiles, std::max<int64_t>(1, most / b.columns));
   return b;
 }
 

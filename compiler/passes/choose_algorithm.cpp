@@ -111,7 +111,7 @@ double winograd_cost(const WinogradShape &s, double inputs, double outputs, cons
   const double elements = double(s.rows.outputs * s.columns.outputs) * (weight_gradient ? (inputs + outputs) * (1 + 16 / std::min(inputs, outputs)) : outputs);
   // Measured: with 64 points a tile, products take 1.04 to 1.13 times as long.
   const double many = !d.additions_beside && std::max(pr, pc) > 7 ? 1.1 : 1;
-  const double product = weight_gradient ? kWeightProduct : kProduct * many * winograd_block(s, int64_t(outputs) / (of == "data" ? s.phases() : 1), int64_t(inputs)).cost;
+  const double product = weight_gradient ? kWeightProduct * many : kProduct * many * winograd_block(s, int64_t(outputs) / (of == "data" ? s.phases() : 1), int64_t(inputs)).cost;
   return around(d) * elements + tiles * (product * products + inputs * there(pr, pc) + outputs * (weight_gradient ? there(mr, mc) : back));
 }
 
