@@ -327,7 +327,8 @@ KernelCall KernelSet::group(const Graph &whole, const GraphPlan &plan, const std
   Kernel &made = add(what, text, Pipeline(out), arguments);
   made.key = key;
   made.fetch = k.fetch;
-  made.streams = out_storage->place.region == Region::Workspace && !k.accumulates && call.bytes >= kSharedCache &&
+  const Region region = out_storage->place.region;
+  made.streams = (region == Region::Workspace || region == Region::Prepared) && !k.accumulates && call.bytes >= kSharedCache &&
                  bytes_of(root) > target_.l2_bytes;
   made.aligned_output = alignment_of(out_storage->place, real_) == 64;
   for (ValueId v : nodes)
