@@ -65,7 +65,49 @@ private:
     return Block::make(IfThenElse::make(simplify(first < int(fetch_.elements - furthest)), lines), op);
   }
 };
+// Stores of whole vectors that stand in no loop of their own.
+class Stores : public IRVisitor {
+public:
+  std::vector<const Store *> whole;
+
+private:
+  using IRVisitor::visit;
+  void visit(const For *) override {}
+  void visit(const Store *op) override {
+    const Ramp *places = op->index.as<Ramp>();
+    if (places && is_const_one(places->stride))
+      whole.push_back(op);
+  }
+};
+
+class ResultFetcher : public IRMutator {
+public:
+  explicit ResultFetcher(const std::string &stage) : stage_(stage) {}
+
+private:
+  using IRMutator::visit;
+  const std::string &stage_;
+
+  Stmt visit(const Block *op) override {
+    const auto *producer = op->first.as<ProducerConsumer>();
+    if (!producer || !producer->is_producer || producer->name != stage_)
+      return IRMutator::visit(op);
+    Stores stores;
+    const Stmt consumer = substitute_in_all_lets(op->rest);
+    consumer.accept(&stores);
+    Stmt all = op;
+    for (const Store *store : stores.whole) {
+      const Halide::Type type = store->value.type();
+      all = Block::make(Evaluate::make(Call::make(type.element_of(), Call::prefetch,
+                                                  {Variable::make(Halide::Handle(), store->name), store->index.as<Ramp>()->base, 1, type.lanes()}, Call::Intrinsic)),
+                        all);
+    }
+    return all;
+  }
+};
 } // namespace
+
+void fetch_results(LoweredFunc &function, const std::string &stage) { function.body = ResultFetcher(stage).mutate(function.body); }
 
 void fetch_ahead(LoweredFunc &function, const Fetch &fetch) { function.body = Fetcher(fetch).mutate(function.body); }
 

@@ -17,4 +17,7 @@ struct Fetch {
 // Puts prefetches before each store of the stage, one for each vector that it is made of. Halide's own prefetch goes by the bounds of a
 // loop's next iteration, and takes the lines of several channels to be neighbours.
 void fetch_ahead(Halide::Internal::LoweredFunc &function, const Fetch &fetch);
+
+// Before the sums of `stage` are computed, prefetches of the lines of the function's result that they will be stored to.
+void fetch_results(Halide::Internal::LoweredFunc &function, const std::string &stage);
 } // namespace cnnc

@@ -25,6 +25,8 @@ void lower(Kernel &k, const Halide::Target &target, Halide::Module &into) {
   for (Halide::Internal::LoweredFunc f : Halide::Pipeline(k.pipeline).compile_to_module(k.arguments, k.name, k.in_place ? target : strict).functions()) {
     if (!k.fetch.stage.empty())
       fetch_ahead(f, k.fetch);
+    if (!k.fetches_results.empty() && !k.streams)
+      fetch_results(f, k.fetches_results);
     k.scratch = move_to_scratch(f);
     into.append(f);
   }

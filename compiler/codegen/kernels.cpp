@@ -327,6 +327,7 @@ KernelCall KernelSet::group(const Graph &whole, const GraphPlan &plan, const std
   Kernel &made = add(what, text, Pipeline(out), arguments);
   made.key = key;
   made.fetch = k.fetch;
+  made.fetches_results = k.fetches_results;
   const Region region = out_storage->place.region;
   made.streams = (region == Region::Workspace || region == Region::Prepared) && !k.accumulates && call.bytes >= kSharedCache &&
                  bytes_of(root) > target_.l2_bytes;

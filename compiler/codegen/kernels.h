@@ -39,6 +39,7 @@ struct Kernel {
   bool wide_steps = false;    // vectors of every third element or further apart: Halide takes parts of them to be aligned
   bool streams = false;       // what it writes is not read again before it has left the caches
   Fetch fetch = {};           // for one of its stages
+  std::string fetches_results;
   bool aligned_output = true; // to 64 bytes; what is read of it again is not more aligned than that
 };
 

@@ -229,6 +229,8 @@ void rows(KernelContext &k, Func whole_kernel, const Type &whole_type, const std
     if (const auto image = k.stored.find(conv.inputs[0]); lines <= kShortPiece && image != k.stored.end())
       k.rows.prefetch(image->second, v[1], v[3], kLinesAhead / lines);
   }
+  if (!apart && is_far(type.dims, m))
+    k.fetches_results = f.name();
   auto update = f.update();
   std::vector<VarOrRVar> inner = {lane(), dim(2), dim(1), dim(0)};
   if (k.phases > 1)

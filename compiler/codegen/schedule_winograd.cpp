@@ -162,13 +162,13 @@ void weight_gradient(KernelContext &k, Func out, const Type &type, const Node &n
 
   // A power of two between points would put all of them in one set of the cache.
   const Var in_group("in_group"), group("group");
-  V.bound(in_group, 0, width).vectorize(in_group).reorder(in_group, j, i, tx, ty, lane(), group);
+  V.bound(in_group, 0, width).vectorize(in_group).reorder(in_group, j, i, lane(), tx, ty, group);
   V.reorder_storage(in_group, lane(), tx, ty, i, j, group).align_storage(lane(), width | 1);
   D.align_storage(out_channel, int(type.dims[0]) | 1);
-  transform(V, half, s, tx);
+  transform(V, half, s, lane());
   half.bound(in_group, 0, width).vectorize(in_group).bound_extent(lane(), 1).bound_extent(group, 1).reorder(in_group, i, e);
   const auto at = turned.args(); // channel in its group, lane, column, row, group
-  turned.compute_at(V, group).bound(at[0], 0, width).bound(at[1], 0, width);
+  turned.compute_at(V, group).bound(at[0], 0, width).bound(at[1], 0, width).align_storage(at[1], width | 1);
   turn(turned, at[0], at[1]);
   in_scratch(turned);
   padded.compute_at(V, group).vectorize(lane());
