@@ -36,6 +36,7 @@ TEST_CASE("gradients: kernels, strides, paddings, turned kernels, tiles past the
   int ran = 0, used = 0;
   struct Case {
     const char *conv, *tile;
+    int inputs = 17;
   };
   for (const Case &c : sampled<Case>({
            {"conv(3, kernel=3, padding=1)", "4x4"},
@@ -47,11 +48,15 @@ TEST_CASE("gradients: kernels, strides, paddings, turned kernels, tiles past the
            {"conv(20, kernel=3, padding=1)\nrelu\navg_pool(2)", "2x4"},
            {"conv(4, kernel=3, padding=1)\ntanh\nmax_pool(2)", "3x4"}, // a tile's edge would cut windows
            {"conv(4, kernel=3, padding=1)\ntanh\navg_pool(2, stride=3)", "3x6"},
+           // Points that leave the second-level cache: rows of tiles together, channels in one pass and in several.
+           {"conv(20, kernel=3, padding=1)", "4x4", 330},
+           {"conv(330, kernel=3, stride=(2, 1), padding=1)\navg_pool(2)", "3x3", 19},
+           {"conv(90, kernel=(3, 2), padding=(2, 0, 1, 1))", "5x4", 210},
        })) {
     ran++;
-    const std::string text = fmt::format("model m\ninput x: f32[2, 13, 10]\nconv(17, kernel=2)\ntanh\n{}\ntanh\nflatten\ndense(3)\n"
+    const std::string text = fmt::format("model m\ninput x: f32[2, 13, 10]\nconv({}, kernel=2)\ntanh\n{}\ntanh\nflatten\ndense(3)\n"
                                          "loss softmax_cross_entropy\noptimizer sgd(lr=0.1)\nbatch 19\n",
-                                         c.conv);
+                                         c.inputs, c.conv);
     CAPTURE(text);
     const Graph g = build_sample(text);
     CheckOptions options;
