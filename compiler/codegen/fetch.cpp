@@ -65,6 +65,7 @@ private:
     return Block::make(IfThenElse::make(simplify(first < int(fetch_.elements - furthest)), lines), op);
   }
 };
+
 // Stores of whole vectors that stand in no loop of their own.
 class Stores : public IRVisitor {
 public:

@@ -30,7 +30,6 @@ WinogradAxis data_axis(int64_t kernel, int64_t stride, int64_t before, int64_t t
   const int64_t outputs = up(image, stride);
   return {tile, taps, stride, outputs, up(outputs, tile), shift(stride, before) - (taps - 1)};
 }
-} // namespace
 
 // Measured with 2 MB of second-level cache, in the time of a product: a line that is read there, written there, or comes from
 // or goes to what is behind it. Half of what is read passes beside the products.
@@ -55,6 +54,7 @@ double block_cost(const WinogradShape &s, const WinogradBlock &b, int64_t channe
   cost += taken / 2 / (block * double(b.together)) + kBehind / double(channels);
   return cost + (double(inputs) * tiles * kLine <= kNearest ? 0 : kRead / 2 / block);
 }
+} // namespace
 
 WinogradBlock winograd_block(const WinogradShape &s, int64_t channels, int64_t inputs) {
   constexpr int64_t kSums = 25, kMostTiles = 16; // sums: of 32 registers
