@@ -1,4 +1,4 @@
-// Fetches what a stage of a lowered kernel will read.
+// Fetches what a lowered kernel will read, and the lines that it will store to.
 #include <Halide.h>
 #include <algorithm>
 
@@ -8,6 +8,10 @@ namespace cnnc {
 using namespace Halide::Internal;
 
 namespace {
+Stmt prefetch(const std::string &buffer, const Halide::Expr &at, const Halide::Type &vector) {
+  return Evaluate::make(Call::make(vector.element_of(), Call::prefetch, {Variable::make(Halide::Handle(), buffer), at, 1, vector.lanes()}, Call::Intrinsic));
+}
+
 class Loads : public IRVisitor {
 public:
   std::vector<const Load *> whole; // vectors that are dense in memory
@@ -49,7 +53,6 @@ private:
     Halide::Expr first;
     int64_t furthest = 0; // from the first
     for (const Load *load : loads.whole) {
-      const Halide::Type element = load->type.element_of();
       const Halide::Expr at = simplify(load->index.as<Ramp>()->base + int(fetch_.ahead));
       first = first.defined() ? first : at;
       const Halide::Expr distance = simplify(at - first);
@@ -57,8 +60,8 @@ private:
       if (!places)
         continue;
       furthest = std::max(furthest, *places);
-      const Halide::Expr line = Call::make(element, Call::prefetch, {Variable::make(Halide::Handle(), load->name), at, 1, load->type.lanes()}, Call::Intrinsic);
-      lines = lines.defined() ? Block::make(lines, Evaluate::make(line)) : Evaluate::make(line);
+      const Stmt line = prefetch(load->name, at, load->type);
+      lines = lines.defined() ? Block::make(lines, line) : line;
     }
     if (!lines.defined())
       return op;
@@ -97,12 +100,8 @@ private:
     const Stmt consumer = substitute_in_all_lets(op->rest);
     consumer.accept(&stores);
     Stmt all = op;
-    for (const Store *store : stores.whole) {
-      const Halide::Type type = store->value.type();
-      all = Block::make(Evaluate::make(Call::make(type.element_of(), Call::prefetch,
-                                                  {Variable::make(Halide::Handle(), store->name), store->index.as<Ramp>()->base, 1, type.lanes()}, Call::Intrinsic)),
-                        all);
-    }
+    for (const Store *store : stores.whole)
+      all = Block::make(prefetch(store->name, store->index.as<Ramp>()->base, store->value.type()), all);
     return all;
   }
 };

@@ -1,4 +1,4 @@
-// Fetches what a stage of a kernel will read.
+// Fetches what a kernel will read, and the lines that it will store to.
 #pragma once
 #include <cstdint>
 #include <string>

@@ -85,7 +85,7 @@ void convolution(KernelContext &k, Func out, const Type &type, const Node &n, co
 
   V.compute_at(out, bx).vectorize(lane()).bound_extent(tx, int(block.columns)).bound_extent(ty, int(block.rows)).bound(channel, 0, int(inputs));
   V.reorder(lane(), j, i, tx, ty, channel);
-  V.align_storage(channel, int(inputs) | 1);
+  V.align_storage(channel, int(inputs) | 1); // a power of two between points would put all of them in one set of the cache
   transform(V, half, s, tx);
   half.vectorize(lane()).bound_extent(channel, 1).reorder(lane(), i, e);
   in_scratch(V);
@@ -160,7 +160,7 @@ void weight_gradient(KernelContext &k, Func out, const Type &type, const Node &n
   stage("phases_dy").compute_at(D, out_channel).vectorize(lane());
   on_stack(stage("phases_dy"));
 
-  // A power of two between points would put all of them in one set of the cache.
+  // Room between points, as in `convolution`.
   const Var in_group("in_group"), group("group");
   V.bound(in_group, 0, width).vectorize(in_group).reorder(in_group, j, i, lane(), tx, ty, group);
   V.reorder_storage(in_group, lane(), tx, ty, i, j, group).align_storage(lane(), width | 1);

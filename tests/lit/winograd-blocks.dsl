@@ -1,6 +1,6 @@
 # Where the points of two tiles stay near, a block of channels goes through all points, then the next; else all channels go
-# through one point, then the next. The points of a tile stand an odd number of lines apart. The lines that sums go to are
-# fetched before the sums are computed.
+# through one point, then the next. Room of a channel lies between the points of a tile. The lines that sums go to are fetched
+# before the sums are computed.
 # RUN: %cnnc compile %s --emit=schedule --target=x86-64-linux-avx512 | FileCheck %s
 # RUN: %cnnc compile %s --emit=stmt --target=x86-64-linux-avx512 | FileCheck %s --check-prefix=STMT
 model tiles
