@@ -1,6 +1,7 @@
 // Fetches what a lowered kernel will read, and the lines that it will store to.
 #include <Halide.h>
 #include <algorithm>
+#include <map>
 
 #include "codegen/fetch.h"
 
@@ -69,18 +70,27 @@ private:
   }
 };
 
-// Stores of whole vectors that stand in no loop of their own.
+// Where whole vectors are stored that stand in no loop of their own, by what is known outside.
 class Stores : public IRVisitor {
 public:
-  std::vector<const Store *> whole;
+  struct Place {
+    const Store *store;
+    Halide::Expr at;
+  };
+  std::vector<Place> whole;
 
 private:
   using IRVisitor::visit;
+  std::map<std::string, Halide::Expr> inside_; // values of names
   void visit(const For *) override {}
+  void visit(const LetStmt *op) override {
+    inside_[op->name] = substitute(inside_, op->value);
+    op->body.accept(this);
+  }
   void visit(const Store *op) override {
     const Ramp *places = op->index.as<Ramp>();
     if (places && is_const_one(places->stride))
-      whole.push_back(op);
+      whole.push_back({op, substitute(inside_, places->base)});
   }
 };
 
@@ -97,11 +107,10 @@ private:
     if (!producer || !producer->is_producer || producer->name != stage_)
       return IRMutator::visit(op);
     Stores stores;
-    const Stmt consumer = substitute_in_all_lets(op->rest);
-    consumer.accept(&stores);
+    op->rest.accept(&stores);
     Stmt all = op;
-    for (const Store *store : stores.whole)
-      all = Block::make(prefetch(store->name, store->index.as<Ramp>()->base, store->value.type()), all);
+    for (const Stores::Place &place : stores.whole)
+      all = Block::make(prefetch(place.store->name, place.at, place.store->value.type()), all);
     return all;
   }
 };
