@@ -133,6 +133,8 @@ std::string routines(const LibraryParts &parts) {
         arguments += a.is_buffer() ? fmt::format("&b[{}], ", place++) : fmt::format("frame->{}, ", a.name);
       for (; place < c.places.size(); place++)
         arguments += fmt::format("&b[{}], ", place);
+      if (!kernels.at(c.kernel)->fetches_images.empty())
+        arguments += fmt::format("frame->region[{}], frame->pixel, ", int(Region::Ahead));
       for (int64_t offset : kernels.at(c.kernel)->scratch.offsets)
         arguments += fmt::format("(uint8_t *)frame->region[{}] + {}, ", int(Region::Scratch), offset);
       s += fmt::format("  {}({});\n", c.kernel, arguments.substr(0, arguments.size() - 2));

@@ -9,6 +9,10 @@ namespace cnnc {
 using namespace Halide::Internal;
 
 namespace {
+constexpr const char *kAhead = "ahead", *kPixel = "pixel";
+constexpr int kNumbers = 16;       // float32 of a line of the cache
+constexpr int64_t kMostLines = 12; // as a core waits for at a time: more would hold up the sums
+
 Stmt prefetch(const std::string &buffer, const Halide::Expr &at, const Halide::Type &vector) {
   return Evaluate::make(Call::make(vector.element_of(), Call::prefetch, {Variable::make(Halide::Handle(), buffer), at, 1, vector.lanes()}, Call::Intrinsic));
 }
@@ -114,7 +118,92 @@ private:
     return all;
   }
 };
+
+// The loops around what makes a stage.
+class LoopsAround : public IRVisitor {
+public:
+  struct Range {
+    int64_t min = INT64_MAX, max = INT64_MIN;
+  };
+  explicit LoopsAround(const std::string &stage) : stage_(stage) {}
+  std::vector<std::string> names;      // from the outermost; the most of them where the stage is made in several places
+  std::map<std::string, Range> ranges; // those of a loop's parts together, where they are constant
+
+private:
+  using IRVisitor::visit;
+  const std::string &stage_;
+  std::vector<std::string> here_;
+
+  void visit(const For *op) override {
+    if (const int64_t *min = as_const_int(op->min), *extent = as_const_int(op->extent); min && extent) {
+      Range &range = ranges[op->name];
+      range = {std::min(range.min, *min), std::max(range.max, *min + *extent)};
+    }
+    here_.push_back(op->name);
+    IRVisitor::visit(op);
+    here_.pop_back();
+  }
+  void visit(const ProducerConsumer *op) override {
+    IRVisitor::visit(op);
+    if (op->is_producer && op->name == stage_ && here_.size() > names.size())
+      names = here_;
+  }
+};
+
+class ImageFetcher : public IRMutator {
+public:
+  ImageFetcher(const std::string &stage, const std::vector<std::string> &loops, std::vector<Halide::Expr> lines)
+      : stage_(stage), loops_(loops), lines_(std::move(lines)) {}
+
+private:
+  using IRMutator::visit;
+  const std::string &stage_;
+  const std::vector<std::string> &loops_;
+  const std::vector<Halide::Expr> lines_;
+  std::vector<std::string> here_;
+
+  Stmt visit(const For *op) override {
+    here_.push_back(op->name);
+    const Stmt s = IRMutator::visit(op);
+    here_.pop_back();
+    return s;
+  }
+  Stmt visit(const ProducerConsumer *op) override {
+    if (!op->is_producer || op->name != stage_ || here_ != loops_)
+      return IRMutator::visit(op);
+    Stmt all = op;
+    for (const Halide::Expr &line : lines_)
+      all = Block::make(prefetch(kAhead, line, Halide::UInt(8)), all);
+    return all;
+  }
+};
 } // namespace
+
+void fetch_images(LoweredFunc &function, const std::string &stage, int64_t numbers) {
+  function.args.emplace_back(kAhead, Halide::Argument::InputScalar, Halide::Handle(), 0, Halide::ArgumentEstimates{});
+  function.args.emplace_back(kPixel, Halide::Argument::InputScalar, Halide::Int(32), 0, Halide::ArgumentEstimates{});
+  LoopsAround loops(stage);
+  function.body.accept(&loops);
+  const int64_t lines = (numbers + kNumbers - 1) / kNumbers;
+  Halide::Expr step = 0; // the number of the time that the stage is made
+  int64_t steps = 1;
+  for (const std::string &name : loops.names) {
+    const auto range = loops.ranges.find(name);
+    if (range == loops.ranges.end())
+      return;
+    const int64_t min = range->second.min, extent = range->second.max - min;
+    step = step * int(extent) + (Variable::make(Halide::Int(32), name) - int(min));
+    steps *= extent;
+    if (steps * lines > INT32_MAX)
+      return;
+  }
+  if (loops.names.empty())
+    return;
+  std::vector<Halide::Expr> places;
+  for (int64_t i = 0; i < std::min((lines + steps - 1) / steps, kMostLines); i++)
+    places.push_back(simplify((step * int(lines) / int(steps) + int(i)) * kNumbers) * Variable::make(Halide::Int(32), kPixel));
+  function.body = ImageFetcher(stage, loops.names, places).mutate(function.body);
+}
 
 void fetch_results(LoweredFunc &function, const std::string &stage) { function.body = ResultFetcher(stage).mutate(function.body); }
 

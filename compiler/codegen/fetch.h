@@ -20,4 +20,8 @@ void fetch_ahead(Halide::Internal::LoweredFunc &function, const Fetch &fetch);
 
 // Before the sums of `stage` are computed, prefetches of the lines of the function's result that they will be stored to.
 void fetch_results(Halide::Internal::LoweredFunc &function, const std::string &stage);
+
+// The images of the next chunk, a part of them before each time that the sums of `stage` are computed: there is time for it, and a
+// call's images are far away. Adds two arguments: where they stand, and the bytes of a number. `numbers`: of the images together.
+void fetch_images(Halide::Internal::LoweredFunc &function, const std::string &stage, int64_t numbers);
 } // namespace cnnc

@@ -27,6 +27,8 @@ void lower(Kernel &k, const Halide::Target &target, Halide::Module &into) {
       fetch_ahead(f, k.fetch);
     if (!k.fetches_results.empty() && !k.streams)
       fetch_results(f, k.fetches_results);
+    if (!k.fetches_images.empty())
+      fetch_images(f, k.fetches_images, k.image_numbers);
     k.scratch = move_to_scratch(f);
     into.append(f);
   }

@@ -2,6 +2,8 @@
 #include <Halide.h>
 #include <algorithm>
 #include <fmt/format.h>
+#include <functional>
+#include <numeric>
 #include <optional>
 
 #include "codegen/kernels.h"
@@ -28,6 +30,11 @@ void fix_shape(B &&buffer, const std::vector<int64_t> &extents, int alignment) {
 // Bytes of the cache that cores share, in a large machine: of a kernel that moves as much, no result is left there when
 // the next one reads it.
 constexpr int64_t kSharedCache = 32 << 20;
+constexpr int64_t kShareOfImages = 4; // of the second-level cache, which the next chunk's images may take
+
+int64_t count_of(const std::vector<int64_t> &dims) {
+  return std::accumulate(dims.begin(), dims.end(), int64_t(1), std::multiplies<>());
+}
 
 // A stored value's dimensions, the lane first; the innermost of a layout reaches to the end of its line.
 struct Shape {
@@ -149,6 +156,14 @@ bool each_place(const Graph &g, const std::vector<ValueId> &nodes) {
   return product;
 }
 
+// Of a chunk's images, where one of the values is what was packed of them; else 0.
+int64_t numbers_of_images(const Graph &g, const GraphPlan &plan, const std::vector<ValueId> &values) {
+  for (ValueId v : values)
+    if (const ValueId stored = plan.memory.at(size_t(v)); stored != kNoValue && g[stored].op == "input")
+      return count_of(g[stored].list("dims")) * plan.lanes;
+  return 0;
+}
+
 // The group of values of fewer dimensions that computes the same.
 std::optional<Graph> flattened(const Graph &whole, const std::vector<ValueId> &nodes, bool single) {
   const Node &last = whole[nodes.back()];
@@ -228,6 +243,10 @@ KernelCall KernelSet::group(const Graph &whole, const GraphPlan &plan, const std
     text += fmt::format("{} = {}){}\n", name[v], line, attributes == std::string::npos ? " : " + type_text(n.type) : printed.substr(attributes));
     what += (what.empty() ? "" : "_") + n.op;
   }
+  const int64_t image_numbers = last.type.kind == Kind::Example && !plan.single ? numbers_of_images(g, plan, reads) : 0;
+  const bool fetches_images = image_numbers && image_numbers * int64_t(sizeof(float)) <= target_.l2_bytes / kShareOfImages;
+  if (fetches_images)
+    text += fmt::format("fetches the next images, {} numbers\n", image_numbers);
   const Storage *out_storage = plan.of(root);
   if (!out_storage)
     throw GraphError{fmt::format("kernel: %{} is not stored", last.name)};
@@ -328,6 +347,8 @@ KernelCall KernelSet::group(const Graph &whole, const GraphPlan &plan, const std
   made.key = key;
   made.fetch = k.fetch;
   made.fetches_results = k.fetches_results;
+  if (fetches_images && k.reduce.defined())
+    made.fetches_images = k.reduce.name(), made.image_numbers = image_numbers;
   const Region region = out_storage->place.region;
   made.streams = (region == Region::Workspace || region == Region::Prepared) && !k.accumulates && call.bytes >= kSharedCache &&
                  bytes_of(root) > target_.l2_bytes;
@@ -340,9 +361,7 @@ KernelCall KernelSet::group(const Graph &whole, const GraphPlan &plan, const std
 
 std::vector<KernelCall> KernelSet::pack(Halide::Type from, Region region, Place to, const Node &n) {
   const std::vector<int64_t> &image = n.list("dims");
-  int64_t elements = 1;
-  for (int64_t d : image)
-    elements *= d;
+  const int64_t elements = count_of(image);
   const std::vector<int64_t> border = n.has("border") ? n.list("border") : std::vector<int64_t>();
   // Without a border the image is one row.
   const int64_t w = border.empty() ? elements : image[2], h = border.empty() ? 1 : image[1], channels = elements / w / h;

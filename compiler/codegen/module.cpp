@@ -339,10 +339,10 @@ void define_routine(llvm::Module &m, const Routine &r, const std::map<std::strin
   auto member = [&](unsigned i) {
     return b.CreateLoad(frame_type->getElementType(i), b.CreateStructGEP(frame_type, frame, i));
   };
-  // cnnc_frame: region[], valid, block, scale, step, fresh
+  // cnnc_frame: region[], valid, block, scale, step, fresh, pixel
   auto *regions = llvm::cast<llvm::ArrayType>(frame_type->getElementType(0));
   std::map<Region, llvm::Value *> bases;
-  llvm::Value *valid = member(1), *block = member(2), *scale = member(3), *step = member(4), *fresh = member(5);
+  llvm::Value *valid = member(1), *block = member(2), *scale = member(3), *step = member(4), *fresh = member(5), *pixel = member(6);
   llvm::StructType *buffer_type = llvm::StructType::getTypeByName(c, "struct.halide_buffer_t");
   if (!buffer_type && !r.calls.empty())
     fault("no halide_buffer_t");
@@ -389,6 +389,8 @@ void define_routine(llvm::Module &m, const Routine &r, const std::map<std::strin
     }
     while (place < call.places.size())
       buffer();
+    if (!kernels.at(call.kernel)->fetches_images.empty())
+      arguments.insert(arguments.end(), {address_of({Region::Ahead, 0}), pixel});
     for (int64_t offset : kernels.at(call.kernel)->scratch.offsets)
       arguments.push_back(address_of({Region::Scratch, offset}));
     b.CreateCall(kernel, arguments);

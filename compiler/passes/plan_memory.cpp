@@ -80,7 +80,7 @@ void place_in_arena(GraphPlan &plan) {
 } // namespace
 
 const char *region_name(Region r) {
-  static const char *const names[] = {"parameters", "state", "gradients", "partials", "partial", "workspace", "prepared", "images", "targets", "outputs", "scratch", "image"};
+  static const char *const names[] = {"parameters", "state", "gradients", "partials", "partial", "workspace", "prepared", "images", "targets", "outputs", "scratch", "image", "ahead"};
   return names[int(r)];
 }
 

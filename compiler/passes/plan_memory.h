@@ -24,7 +24,8 @@ enum class Region { Parameters,
                     Targets,
                     Outputs,
                     Scratch,
-                    Image };
+                    Image,
+                    Ahead };
 const char *region_name(Region r);
 
 struct Place {

@@ -303,12 +303,45 @@ static void predict_chunk(cnnc_net *net, cnnc_frame *frame, uint64_t first, uint
   if (!finite) __atomic_store_n(&net->not_finite, 1u, __ATOMIC_RELAXED);
 }
 
+/* The partial to go on with: of those that have chunks left and no thread, one of the worker's own if there is any, and
+   of these the least advanced, so that to the end each has something for a thread that comes to help. -1: there is none.
+   What another thread changes meanwhile makes the choice worse, not wrong. */
+static int choose_partial(const cnnc_net *net, int worker) {
+  int best = -1, best_own = 0;
+  uint64_t best_next = 0;
+  for (int p = 0; p < (int)cnnc_the_model.partial_sums; p++) {
+    const struct share *share = &net->shares[p];
+    if (__atomic_load_n(&share->done, __ATOMIC_RELAXED) || __atomic_load_n(&share->busy, __ATOMIC_RELAXED)) continue;
+    uint64_t next = __atomic_load_n(&share->next, __ATOMIC_RELAXED);
+    int own = p % net->sharing == worker;
+    if (best >= 0 && (own < best_own || (own == best_own && next >= best_next))) continue;
+    best = p;
+    best_own = own;
+    best_next = next;
+  }
+  return best;
+}
+
+/* The images that this worker will probably take after those from `first` on; near its end those from `first` on. */
+static void *images_ahead(const cnnc_net *net, int worker, uint64_t first) {
+  uint64_t lanes = cnnc_the_model.lanes, next = first + cnnc_the_model.partial_sums * lanes;
+  int p = choose_partial(net, worker);
+  if (p >= 0) {
+    uint64_t other = __atomic_load_n(&net->shares[p].next, __ATOMIC_RELAXED);
+    if (other < next) next = other;
+  }
+  if (next + lanes > net->call.count) next = first;
+  return (void *)(uintptr_t)(net->call.images + next * image_bytes(net->call.pixels));
+}
+
 static void run_chunk(cnnc_net *net, cnnc_frame *frame, int worker, uint64_t first) {
   const struct task_call *call = &net->call;
   char *staged = net->thread_areas + (uint64_t)worker * net->thread_stride;
   uint64_t left = call->count - first, valid = left < cnnc_the_model.lanes ? left : cnnc_the_model.lanes;
   frame->valid = (int32_t)valid;
   frame->region[REGION_IMAGES] = whole_chunk(call->images, image_bytes(call->pixels), first, valid, staged);
+  frame->region[REGION_AHEAD] = images_ahead(net, worker, first);
+  frame->pixel = call->pixels == CNNC_U8 ? 1 : 4;
   frame->region[REGION_TARGETS] =
       whole_chunk(call->targets, target_bytes(), first, valid, staged + staged_targets());
   if (call->pixels == CNNC_U8) cnnc_pack_u8(frame);
@@ -327,25 +360,6 @@ static void run_chunk(cnnc_net *net, cnnc_frame *frame, int worker, uint64_t fir
   } else {
     cnnc_train(frame);
   }
-}
-
-/* The partial to go on with: of those that have chunks left and no thread, one of the worker's own if there is any, and
-   of these the least advanced, so that to the end each has something for a thread that comes to help. -1: there is none.
-   What another thread changes meanwhile makes the choice worse, not wrong. */
-static int choose_partial(const cnnc_net *net, int worker) {
-  int best = -1, best_own = 0;
-  uint64_t best_next = 0;
-  for (int p = 0; p < (int)cnnc_the_model.partial_sums; p++) {
-    const struct share *share = &net->shares[p];
-    if (__atomic_load_n(&share->done, __ATOMIC_RELAXED) || __atomic_load_n(&share->busy, __ATOMIC_RELAXED)) continue;
-    uint64_t next = __atomic_load_n(&share->next, __ATOMIC_RELAXED);
-    int own = p % net->sharing == worker;
-    if (best >= 0 && (own < best_own || (own == best_own && next >= best_next))) continue;
-    best = p;
-    best_own = own;
-    best_next = next;
-  }
-  return best;
 }
 
 /* One chunk of a partial, and what comes before its first and after its last. */

@@ -24,6 +24,7 @@ enum {
   REGION_OUTPUTS,    /* `lanes` outputs, one after another; of `infer_one` one, with room for `lanes` */
   REGION_SCRATCH,    /* what one kernel needs while it runs, this thread's: scratch_bytes */
   REGION_IMAGE,      /* one image of reals, which nothing reads past */
+  REGION_AHEAD,      /* what IMAGES will probably be next, to be fetched and not read */
   REGION_COUNT
 };
 
@@ -35,6 +36,7 @@ typedef struct cnnc_frame {
   cnnc_real scale; /* what the loss's gradient is multiplied by: 1/count, or 1 for a sum */
   int32_t step;    /* of the update, from 1 */
   int32_t fresh;   /* train_kept: its gradients hold nothing yet */
+  int32_t pixel;   /* bytes of a number of AHEAD */
 } cnnc_frame;
 
 /* How one parameter tensor starts. */

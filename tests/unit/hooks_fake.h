@@ -26,6 +26,7 @@ enum { LANE_SUMS = 128,
 static std::atomic<int> dirty_padding{0}; // lanes that should have been zero
 static std::atomic<int> singles{0};       // images that were predicted one by one
 static std::function<void()> at_chunk;    // called by each chunk of training, in its thread
+static std::function<void(const cnnc_frame *)> at_pack;
 
 static cnnc_real *place(const cnnc_frame *frame, int region, size_t byte = 0) {
   return reinterpret_cast<cnnc_real *>(static_cast<char *>(frame->region[region]) + byte);
@@ -36,6 +37,7 @@ static cnnc_real *kept(const cnnc_frame *frame, int chunk, int row) { return pla
 
 template <class Pixel>
 static void pack_images(const cnnc_frame *frame, cnnc_real scale) {
+  if (at_pack) at_pack(frame);
   const Pixel *images = static_cast<const Pixel *>(frame->region[REGION_IMAGES]);
   for (int lane = 0; lane < LANES; lane++)
     for (int i = 0; i < INPUTS; i++) {
@@ -198,6 +200,18 @@ struct Fake {
   static int predicted_one_by_one() { return singles; }
   static int dirty() { return dirty_padding; }
   static void at_each_chunk(std::function<void()> f) { at_chunk = f; }
+  // The images that one thread is handed in a call of predict, from the first chunk on, and those it is told to fetch meanwhile.
+  static std::vector<std::pair<const char *, const char *>> handed(Net *net, const void *images, int pixels, int count) {
+    std::vector<std::pair<const char *, const char *>> all;
+    at_pack = [&](const cnnc_frame *frame) {
+      all.emplace_back(static_cast<const char *>(frame->region[REGION_IMAGES]), static_cast<const char *>(frame->region[REGION_AHEAD]));
+      CHECK(frame->pixel == (pixels == CNNC_U8 ? 1 : 4));
+    };
+    std::vector<Real> outputs(static_cast<size_t>(count * OUTPUTS));
+    CHECK(cnnc_the_model.predict(net, images, pixels, count, outputs.data()) == CNNC_OK);
+    at_pack = nullptr;
+    return all;
+  }
   static void philox(uint32_t word[4], uint64_t seed) { philox4x32(word, seed); }
   static float start(uint32_t kind, float a, float b, uint64_t seed, uint64_t position) {
     cnnc_start one = {kind, a, b, nullptr};

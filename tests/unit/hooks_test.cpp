@@ -306,6 +306,23 @@ TEST_CASE("a thread that has nothing left takes chunks of a slow one, to the sam
   }
 }
 
+// Seven whole chunks of four images and one of two, which is copied and not fetched.
+TEST_CASE("while a chunk is computed the images of the next one are fetched") {
+  typedef labels::Fake F;
+  Data<F> data(BATCH);
+  Net<F> net(1);
+  for (int pixels : {CNNC_F32, CNNC_U8}) {
+    const char *images = pixels == CNNC_U8 ? reinterpret_cast<const char *>(data.bytes.data()) : reinterpret_cast<const char *>(data.images.data());
+    const int chunk = int(F::model().lanes) * INPUTS * (pixels == CNNC_U8 ? 1 : 4);
+    const auto handed = F::handed(net.net, images, pixels, BATCH);
+    REQUIRE(handed.size() == 8);
+    for (int c = 0; c < 7; c++) {
+      CHECK(handed[static_cast<size_t>(c)].first == images + c * chunk);
+      CHECK(handed[static_cast<size_t>(c)].second == images + std::min(c + 1, 6) * chunk);
+    }
+  }
+}
+
 TEST_CASE_TEMPLATE("training lowers the loss", F, labels::Fake, image::Fake, small::Fake) {
   Net<F> net(3);
   Data<F> data(BATCH);
