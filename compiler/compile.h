@@ -60,7 +60,8 @@ struct Compiled {
 
 const std::vector<std::string> &stages();
 const std::vector<std::string> &target_names();
-std::string target_list(const std::string &names); // the same with this machine's name in place of "host"; throws TargetError
+std::string target_traits(const std::string &names); // what is chosen by beside the names: of this machine, where "host" is asked for
+std::string target_list(const std::string &names);   // the same with this machine's name in place of "host"; throws TargetError
 
 // Throws GraphError on a fault of the compiler, TargetError on an unknown target.
 Compiled compile(Graph graph, const CompileOptions &options);

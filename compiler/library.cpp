@@ -154,7 +154,7 @@ std::string key_of(const Graph &graph, const CompileOptions &o) {
   Writer w;
   w.text(compiler_identity());
   w.text(print(graph));
-  for (const std::string &s : {target_list(o.target), o.target, o.stop_at, o.command, o.conv})
+  for (const std::string &s : {target_list(o.target), target_traits(o.target), o.target, o.stop_at, o.command, o.conv})
     w.text(s);
   w.number(o.f64);
   w.number(o.instrument);

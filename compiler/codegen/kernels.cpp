@@ -83,7 +83,7 @@ void define_copy(KernelContext &k, Func out, const Node &last, const Node &from,
   const bool lines = stored_as_seen && !to.order.empty() && to.innermost() == source.innermost() && from.type.dims.size() == rank;
   const bool wholes = lines && k.lanes == 1 && has_lane(last.type) && to.pitch == source.pitch && to.innermost() == 0 && rank > 1;
   k.copied_length = wholes ? to.pitch : k.copied_extents[size_t(to.innermost())];
-  k.copied_parts = lines && width > 1 && k.copied_length > width && k.copied_length % width;
+  k.copied_parts = lines && width > 1 && k.copied_length > width && k.copied_length % width && !k.machine.masks();
   Halide::Region ranges;
   std::vector<Expr> read, write;
   std::vector<int> place(rank); // of each dimension in the domain

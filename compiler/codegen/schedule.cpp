@@ -123,6 +123,8 @@ void lane_sum(KernelContext &k, Func out) {
   on_stack(turned);
 }
 
+constexpr int kFewSums = 4; // loaded, added and stored: fewer instructions are the loop's
+
 // One element after the other. Places that are computed from the stride become constants when as many columns are
 // unrolled.
 void elementwise(Func out, const Type &type, const std::vector<const Node *> &nodes, bool accumulates) {
@@ -138,6 +140,8 @@ void elementwise(Func out, const Type &type, const std::vector<const Node *> &no
         s.reorder(lane(), column, row, dim(2), dim(1), dim(0)).unroll(column).unroll(row);
         return;
       }
+    if (accumulates && type.dims.size() == 1)
+      s.unroll(dim(0), kFewSums, TailStrategy::GuardWithIf);
   };
   if (accumulates)
     stage(out.update());

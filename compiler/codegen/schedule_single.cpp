@@ -213,6 +213,8 @@ void units(Single &s) {
   on_stack(f);
 }
 
+constexpr int64_t kFewVectors = 8; // of a line: no loop
+
 // Nothing is written past the end of a line, and nothing read past the source's: both may be somebody else's.
 void copying(Single &s) {
   if (s.k.bordered && s.whole()) {
@@ -221,10 +223,14 @@ void copying(Single &s) {
     for (size_t i = s.rank(); i-- > 0;)
       order.push_back(dim(size_t(s.layout.order[i])));
     s.out.split(dim(s.along), dim(s.along), in_vector, s.width).reorder(order).vectorize(in_vector);
+    if (s.layout.pitch / s.width <= kFewVectors)
+      s.out.unroll(dim(s.along));
   }
   auto update = s.out.update();
   if (s.k.copied_parts) {
     update.allow_race_conditions().vectorize(s.k.domain.x); // what two parts share they write alike
+    if (s.k.copied_length <= kFewVectors * s.width)
+      update.unroll(s.k.domain.y);
     return;
   }
   std::vector<VarOrRVar> order;
@@ -234,11 +240,14 @@ void copying(Single &s) {
   update.reorder(order);
   int width = 1;
   const int64_t length = s.k.copied_length;
-  while (width < s.width && length % (2 * width) == 0)
+  const bool masked = s.m.masks() && length > s.width;
+  while (width < s.width && (masked || length % (2 * width) == 0))
     width *= 2;
   if (s.k.copied_lines && width > 1) {
     RVar outer("outer"), inner("inner");
-    update.split(d[int(s.rank() - 1 - s.along)], outer, inner, width).vectorize(inner);
+    update.split(d[int(s.rank() - 1 - s.along)], outer, inner, width, TailStrategy::GuardWithIf).vectorize(inner);
+    if (length <= kFewVectors * width)
+      update.unroll(outer);
   }
 }
 

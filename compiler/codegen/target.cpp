@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <llvm/ADT/StringMap.h>
 #include <llvm/ADT/StringRef.h>
 #include <llvm/Support/Host.h>
 
@@ -68,7 +69,12 @@ MachineTarget machine_target(const std::string &asked) {
     throw TargetError{fmt::format("unknown target '{}'; there are: host, {}", asked, fmt::join(target_names(), ", "))};
   }
   // Of the processor and not of its instructions: asked for by name, a target is the same everywhere.
-  m.additions_beside = asked == "host" && llvm::sys::getHostCPUName().startswith("znver");
+  if (asked == "host") {
+    llvm::StringMap<bool> has;
+    llvm::sys::getHostCPUFeatures(has);
+    m.additions_beside = llvm::sys::getHostCPUName().startswith("znver");
+    m.wide_loads = m.vector_bytes == 64 && has.lookup("amx-tile"); // measured on Granite Rapids; Ice Lake has not
+  }
   if (m.vector_bytes >= 32)
     for (T::Feature f : {T::SSE41, T::AVX, T::AVX2, T::FMA, T::F16C})
       features.push_back(f);
@@ -95,6 +101,13 @@ std::vector<MachineTarget> machine_targets(const std::string &names) {
   }
   std::stable_sort(all.begin(), all.end(), [](const MachineTarget &a, const MachineTarget &b) { return a.cpu_needs > b.cpu_needs; });
   return all;
+}
+
+std::string target_traits(const std::string &names) {
+  std::string traits;
+  for (const MachineTarget &m : machine_targets(names))
+    traits += fmt::format("{:d}{:d}", m.additions_beside, m.wide_loads);
+  return traits;
 }
 
 std::string target_list(const std::string &names) {

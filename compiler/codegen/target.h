@@ -22,7 +22,9 @@ struct MachineTarget {
   bool vectors = true;                               // false: a vector of 16 bytes is four registers
   double loads = 2;                                  // of a vector, a cycle
   bool estimates_reciprocal = false;                 // of float32, to 14 bits
+  bool wide_loads = false;                           // two of 64 bytes a cycle, also of one number for all lanes
   bool additions_beside = false;                     // additions have units of their own, and take no time of multiply-adds
+  bool masks() const { return vector_bytes == 64; }  // loads and stores of some elements of a vector
   // Accumulators of a register tile: what is left for operands is enough to load ahead.
   int accumulators() const { return !vectors ? 6 : registers == 32 ? 26
                                                                    : 12; }

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "codegen/kernel.h"
+#include "codegen/target.h"
 #include "graph/layout.h"
 #include "layers/builder.h"
 #include "layers/dense.h"
@@ -64,8 +65,8 @@ void define_dots(KernelContext &k, const Node &n) {
 }
 } // namespace
 
-std::vector<Candidate> dense_forward(int64_t units, int64_t reduced, int64_t lanes) {
-  std::vector<Candidate> candidates = dense_vectors(units, reduced, lanes);
+std::vector<Candidate> dense_forward(int64_t units, int64_t reduced, int64_t lanes, bool wide_loads) {
+  std::vector<Candidate> candidates = dense_vectors(units, reduced, lanes, wide_loads);
   if (reduced % lanes == 0 && lanes >= 16) { // shorter vectors have two loads a cycle, and too few registers
     const double whole = double((units + kDotsUnits - 1) / kDotsUnits * kDotsUnits);
     candidates.push_back({"inputs", whole * (0.5 * double(reduced) + 55) + 6 * double(reduced)});
@@ -73,10 +74,10 @@ std::vector<Candidate> dense_forward(int64_t units, int64_t reduced, int64_t lan
   return candidates;
 }
 
-std::vector<Candidate> dense_vectors(int64_t units, int64_t reduced, int64_t lanes) {
+std::vector<Candidate> dense_vectors(int64_t units, int64_t reduced, int64_t lanes, bool wide_loads) {
   const double work = double(units * reduced), whole = double((units + lanes - 1) / lanes * lanes);
-  // A vector of 64 bytes takes one load a cycle and gives two products; of shorter ones there are two.
-  std::vector<Candidate> candidates = {{"images", work * (lanes >= 16 ? 1.0 : 0.6)}};
+  // Most machines load one vector of 64 bytes a cycle and give two products; of shorter ones they load two.
+  std::vector<Candidate> candidates = {{"images", work * (lanes >= 16 && !wide_loads ? 1.0 : 0.6)}};
   if (units >= lanes && reduced >= 16)
     candidates.push_back({"units", whole * (0.65 * double(reduced) + 6)});
   return candidates;
@@ -106,7 +107,7 @@ void register_dense(Registry &r) {
     }
     if (!k.single) {
       std::vector<Candidate> unpacked;
-      for (const Candidate &c : dense_forward(n.type.dims[0], k.type(n, 0).dims[0], k.lanes))
+      for (const Candidate &c : dense_forward(n.type.dims[0], k.type(n, 0).dims[0], k.lanes, k.machine.wide_loads))
         if (c.label != "units")
           unpacked.push_back(c);
       if (unpacked.size() > 1 && k.choose("vector", unpacked) == 1) {
@@ -149,7 +150,7 @@ void register_dense(Registry &r) {
     const int64_t outputs = k.type(n, 0).dims[0];
     Func dx("dense_dx");
     // What stands behind a row of the weight is the next one, or nobody's: whole vectors alone.
-    if (n.type.dims[0] % k.lanes == 0 && k.choose("vector", dense_vectors(n.type.dims[0], outputs, k.lanes)) == 1) {
+    if (n.type.dims[0] % k.lanes == 0 && k.choose("vector", dense_vectors(n.type.dims[0], outputs, k.lanes, false)) == 1) {
       Func sums = products(k, k.in(n, 0), outputs, [&](Expr i, Expr o) { return k.in(n, 1)(i, o); });
       dx(v) = sums(v);
       k.result(n, dx);

@@ -10,9 +10,9 @@ namespace cnnc {
 
 // The images of the chunk, or, where there are enough, units of the result, each a sum of `reduced` products; costs in
 // cycles.
-std::vector<Candidate> dense_vectors(int64_t units, int64_t reduced, int64_t lanes);
+std::vector<Candidate> dense_vectors(int64_t units, int64_t reduced, int64_t lanes, bool wide_loads);
 
 // The same of the forward direction, where the inputs may stand in the vector too.
-std::vector<Candidate> dense_forward(int64_t units, int64_t reduced, int64_t lanes);
+std::vector<Candidate> dense_forward(int64_t units, int64_t reduced, int64_t lanes, bool wide_loads);
 
 } // namespace cnnc

@@ -45,7 +45,7 @@ void choose_sums(Graph &g) {
 void pack_weight(Graph &g, Node &n, Decisions &decisions, int lanes) {
   const Node &w = g[n.inputs[1]];
   const int64_t units = w.type.dims[0], inputs = w.type.dims[1];
-  const std::vector<Candidate> candidates = dense_forward(units, inputs, lanes);
+  const std::vector<Candidate> candidates = dense_forward(units, inputs, lanes, decisions.wide_loads);
   if (candidates.size() < 2 || candidates[decisions.take("layout.dense." + dims_text({inputs, units}), candidates)].label != "units")
     return;
   for (ValueId v = 0; v < ValueId(g.nodes.size()); v++)

@@ -298,9 +298,7 @@ static void predict_chunk(cnnc_net *net, cnnc_frame *frame, uint64_t first, uint
   cnnc_unpack(frame);
   const cnnc_real *values = (const cnnc_real *)frame->region[REGION_OUTPUTS];
   if (valid < cnnc_the_model.lanes) memcpy(outputs, staged, (size_t)(valid * output_bytes()));
-  int finite = 1;
-  for (uint64_t i = 0; i < valid * cnnc_the_model.output_size; i++) finite &= is_finite((double)values[i]);
-  if (!finite) __atomic_store_n(&net->not_finite, 1u, __ATOMIC_RELAXED);
+  if (!reals_finite(values, valid * cnnc_the_model.output_size)) __atomic_store_n(&net->not_finite, 1u, __ATOMIC_RELAXED);
 }
 
 /* The partial to go on with: of those that have chunks left and no thread, one of the worker's own if there is any, and

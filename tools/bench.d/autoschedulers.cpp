@@ -3,6 +3,9 @@
 //   make   writes a library for each kernel and schedule to FOLDER; one that is not done in SECONDS is given up
 //   time   times them; both print a line of JSON for each kernel
 //
+// Beside them is timed what bounds a kernel that does little else than move memory: loading all that it reads and storing all that it
+// writes, once, by the vector.
+//
 // All of them get the same pipeline, with the same sizes, alignments and target, one thread, and go through the same back end of
 // Halide into a shared library each, with Halide's runtime. Each is made and tried in a process of its own, since an autoscheduler
 // may fail. The results must agree, or it is not timed.
@@ -114,6 +117,14 @@ std::string apart(int seconds, const std::string &log, F work) {
   return WIFSIGNALED(status) ? fmt::format("ended by signal {}", WTERMSIG(status)) : said;
 }
 
+// Memory without gaps.
+constexpr size_t kPiece = 2048; // bytes at most: reading and writing take turns
+
+struct Piece {
+  char *at;
+  size_t bytes;
+};
+
 // An argument's memory.
 struct Memory {
   halide_buffer_t buffer = {};
@@ -147,6 +158,29 @@ struct Memory {
     reset();
   }
   Memory(Memory &&) = delete;
+  std::vector<Piece> pieces() const {
+    std::vector<halide_dimension_t> order = dims; // the innermost first
+    std::sort(order.begin(), order.end(), [](const halide_dimension_t &a, const halide_dimension_t &b) { return a.stride < b.stride; });
+    const size_t element = size_t(buffer.type.bits) / 8;
+    size_t together = 0; // dimensions without gaps
+    int64_t run = 1;
+    while (together < order.size() && order[together].stride == run)
+      run *= order[together++].extent;
+    std::vector<Piece> all;
+    std::vector<int32_t> at(order.size());
+    for (;;) {
+      size_t offset = 0;
+      for (size_t d = together; d < order.size(); d++)
+        offset += size_t(at[d]) * size_t(order[d].stride);
+      for (size_t from = 0, bytes = size_t(run) * element; from < bytes; from += kPiece)
+        all.push_back({data + offset * element + from, std::min(kPiece, bytes - from)});
+      size_t d = together;
+      while (d < order.size() && ++at[d] == order[d].extent)
+        at[d++] = 0;
+      if (d >= order.size())
+        return all;
+    }
+  }
   void reset() {
     buffer.dim = dims.data();
     std::memcpy(data, start.data(), start.size());
@@ -159,6 +193,12 @@ int extent(const Halide::Expr &e) {
     throw GraphError{"a kernel's size is not a constant"};
   return int(*n);
 }
+
+// What a kernel reads and writes.
+struct Moved {
+  std::vector<Piece> read, written;
+  bool adds = false; // to what stands there
+};
 
 // The arguments of a kernel with random inputs.
 class Call {
@@ -202,6 +242,21 @@ public:
       m->reset();
   }
   void **arguments() { return arguments_.data(); }
+  // `bytes`: what is read and written together, of outputs the first part alone where not all of them is.
+  Moved moves(int64_t bytes, bool adds) const {
+    Moved all;
+    all.adds = adds;
+    for (size_t i = 0; i < memory_.size(); i++) {
+      auto &pieces = i < outputs_from_ ? all.read : all.written;
+      for (const Piece &p : memory_[i]->pieces()) {
+        if (i >= outputs_from_ && bytes <= 0)
+          break;
+        pieces.push_back(p);
+        bytes -= int64_t(p.bytes);
+      }
+    }
+    return all;
+  }
   // All that the outputs hold.
   std::vector<float> outputs() const {
     std::vector<float> all;
@@ -287,6 +342,55 @@ std::vector<double> times(const std::vector<Function> &functions, Call &call) {
   return medians;
 }
 
+Moved moved; // by the function that is timed, which has a kernel's type
+
+typedef float V16 __attribute__((vector_size(16), may_alias, aligned(4)));
+typedef float V64 __attribute__((vector_size(64), may_alias, aligned(4)));
+
+volatile float sink;
+
+template <class V>
+[[gnu::always_inline]] inline int move() {
+  V a = {}, b = {}, c = {}, d = {}, stored = {};
+  asm volatile(""
+               : "+m"(stored)); // else the compiler makes calls of memset
+  const size_t steps = std::max(moved.read.size(), moved.written.size());
+  size_t reads = 0, writes = 0;
+  for (size_t step = 1; step <= steps; step++) {
+    for (const size_t end = moved.read.size() * step / steps; reads < end; reads++) {
+      const V *from = reinterpret_cast<const V *>(moved.read[reads].at), *stop = from + moved.read[reads].bytes / sizeof(V);
+      for (; from + 4 <= stop; from += 4)
+        a += from[0], b += from[1], c += from[2], d += from[3];
+      for (; from < stop; from++)
+        a += *from;
+    }
+    for (const size_t end = moved.written.size() * step / steps; writes < end; writes++) {
+      V *to = reinterpret_cast<V *>(moved.written[writes].at), *stop = to + moved.written[writes].bytes / sizeof(V);
+      if (moved.adds)
+        for (; to < stop; to++)
+          *to += stored;
+      else
+        for (; to < stop; to++)
+          *to = stored;
+    }
+  }
+  sink = (a + b + c + d)[0];
+  return 0;
+}
+
+int move_16(void **) { return move<V16>(); }
+#ifdef __x86_64__
+[[gnu::target("avx512f")]] int move_64(void **) { return move<V64>(); }
+#endif
+
+Function widest_move() {
+#ifdef __x86_64__
+  if (__builtin_cpu_supports("avx512f"))
+    return move_64;
+#endif
+  return move_16;
+}
+
 // What is done with each kernel. `path`: where its libraries stand, for "cnnc" and each autoscheduler.
 std::string library(const std::string &path, const std::string &who) { return path + "-" + who; }
 
@@ -312,6 +416,25 @@ void make_all(const Graph &graph, const std::string &conv, const Made &ours, siz
   }
 }
 
+// Whether its updates read what the result holds.
+bool adds_to_result(const Kernel &kernel) {
+  const Halide::Func out = kernel.pipeline.outputs()[0];
+  struct : Halide::Internal::IRVisitor {
+    using Halide::Internal::IRVisitor::visit;
+    std::string name;
+    bool found = false;
+    void visit(const Halide::Internal::Call *op) override {
+      found = found || op->name == name;
+      Halide::Internal::IRVisitor::visit(op);
+    }
+  } reads;
+  reads.name = out.name();
+  for (int i = 0; i < out.num_update_definitions(); i++)
+    for (const Halide::Expr &value : out.function().update(i).values())
+      value.accept(&reads);
+  return reads.found;
+}
+
 ordered_json time_all(const Made &ours, size_t i, const std::string &path) {
   const Kernel &kernel = ours.kernels[i];
   const bool kept = std::any_of(kernel.arguments.begin(), kernel.arguments.end(), [](const Halide::Argument &a) { return a.name == "fresh"; });
@@ -333,9 +456,16 @@ ordered_json time_all(const Made &ours, size_t i, const std::string &path) {
   for (const std::string &name : names)
     functions.push_back(load(library(path, name)));
   Call call(kernel, ours.plan, ours.plan.lanes);
+  int64_t bytes = 0;
+  for (const CallInfo &c : ours.calls)
+    if (c.kernel == kernel.name)
+      bytes = c.bytes;
+  moved = call.moves(bytes, adds_to_result(kernel));
+  functions.push_back(widest_move());
   const std::vector<double> medians = times(functions, call);
   for (size_t n = 0; n < names.size(); n++)
     answer["seconds"][names[n]] = medians[n];
+  answer["move"] = medians.back();
   answer["failures"] = failures;
   return answer;
 }
