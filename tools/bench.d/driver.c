@@ -3,11 +3,14 @@
      driver describe                                             the parameters, as JSON
      driver train|infer THREADS IMAGES LABELS PARAMETERS COUNT   files of raw floats, bytes and floats, COUNT examples
 
-   The second form reads commands, a line each, and answers each with one line of JSON:
+   The second form reads commands, a line each, and answers each with one line of JSON; with the seconds of what is timed
+   comes the FMA rate of as many threads, "gflops", measured again and again between slices of the time, since a core's
+   clock depends on what it does:
      train BATCH STEPS        starts from the given parameters; warm-up steps, then STEPS timed ones
      predict BATCH CALLS POOL CALLS timed calls that walk over the first POOL examples
      outputs BATCH FILE       the outputs of the first BATCH examples
      parameters FILE          the parameters as they are now  */
+#include "peak.h"
 #include MODEL_HEADER
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +20,8 @@
 #define JOIN2(a, b) a##b
 #define JOIN(a, b) JOIN2(a, b)
 enum { WARM_UP = 5 };
+#define SLICE_SECONDS 0.05
+#define PEAK_SECONDS 0.002
 
 static const cnnc_model *model;
 static cnnc_net *net;
@@ -90,28 +95,60 @@ static cnnc_metrics one_step(long step, int batch) {
   return m;
 }
 
+/* The time of slices of the work, and the FMA rate around each. */
+static struct {
+  double from, seconds, weighted, before;
+} timer;
+
+static void begin_slices(void) {
+  timer.seconds = timer.weighted = 0;
+  timer.before = fma_rate(threads, PEAK_SECONDS);
+  timer.from = now();
+}
+
+/* After each piece of work; `last`: there is no more. */
+static void end_piece(int last) {
+  const double spent = now() - timer.from;
+  if (spent < SLICE_SECONDS && !last)
+    return;
+  const double after = fma_rate(threads, PEAK_SECONDS);
+  timer.seconds += spent;
+  timer.weighted += spent * (timer.before + after) / 2;
+  timer.before = after;
+  timer.from = now();
+}
+
+static void print_timer(void) {
+  printf("\"seconds\": %.9g, \"threads\": %d, \"gflops\": %.6g}\n", timer.seconds, threads, timer.weighted / timer.seconds);
+}
+
 static void train(int batch, long steps) {
   start();
   printf("{\"losses\": [");
   for (int i = 0; i < WARM_UP; i++)
     printf("%s%.9g", i ? ", " : "", one_step(i, batch).loss);
-  const double from = now();
+  begin_slices();
   double loss = 0;
-  for (long i = 0; i < steps; i++)
+  for (long i = 0; i < steps; i++) {
     loss = one_step(WARM_UP + i, batch).loss;
-  printf("], \"last_loss\": %.9g, \"seconds\": %.9g}\n", loss, now() - from);
+    end_piece(i + 1 == steps);
+  }
+  printf("], \"last_loss\": %.9g, ", loss);
+  print_timer();
 }
 
 static void predict(int batch, long calls, long pool) {
   float *outputs = malloc((size_t)batch * model->output_size * sizeof(float));
-  double from = 0;
   for (long i = -WARM_UP; i < calls; i++) {
     if (i == 0)
-      from = now();
+      begin_slices();
     const long at = first_of(i + WARM_UP, batch, pool);
     need(model->predict(net, images + (size_t)at * model->input_size, CNNC_F32, batch, outputs), "predict");
+    if (i >= 0)
+      end_piece(i + 1 == calls);
   }
-  printf("{\"seconds\": %.9g}\n", now() - from);
+  printf("{");
+  print_timer();
   free(outputs);
 }
 
@@ -141,7 +178,7 @@ int main(int argc, char **argv) {
   if (!memory)
     return 3;
   start();
-  printf("{\"version\": \"%s\"}\n", model->version);
+  printf("{\"version\": \"%s\", \"vector_bits\": %s}\n", model->version, choose_fastest());
   fflush(stdout);
   char line[4200], path[4096];
   int batch;

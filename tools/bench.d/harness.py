@@ -78,6 +78,7 @@ class Workers:
     def __call__(self, *arguments, **options):
         self.all.append(Worker(*arguments, **options))
         versions.setdefault(self.all[-1].name, self.all[-1].hello.get("version"))
+        machine.update({k: v for k, v in self.all[-1].hello.items() if k == "vector_bits"})
         return self.all[-1]
 
     def __exit__(self, *_):
@@ -86,30 +87,33 @@ class Workers:
 
 
 versions = {}
+machine = {}
 
 
 # Taking turns
 
-def take_turns(contestants, threads):
-    """contestants: name -> function of a number of repetitions that gives their seconds. Returns name -> seconds of one repetition
-    in each round, and the FMA rate in each round."""
+def take_turns(contestants):
+    """contestants: name -> function of a number of repetitions whose answer has their seconds, and that of the first, which is cnnc,
+    the FMA rate meanwhile. Returns name -> seconds of one repetition in each round, and the FMA rate in each round."""
     slot, rounds = (0.15, 5) if options.quick else (0.4, 9)
     repetitions = {}
-    for name, seconds_of in contestants.items():
+    for name, run in contestants.items():
         n = 2
         for _ in range(3):  # also the warm-up
-            seconds = seconds_of(n)
+            seconds = run(n)["seconds"]
             n = max(1, min(int(n * slot / max(seconds, 1e-9)), 200 * n))
             if n == 1:
                 break
         repetitions[name] = n
     samples, peak = collections.defaultdict(list), []
     for _ in range(rounds):
-        time.sleep(0.02)  # threads that still spin for more work of the last one go to sleep
-        peak.append(peak_rate(threads))
-        for name, seconds_of in contestants.items():
-            time.sleep(0.02)
-            samples[name].append(seconds_of(repetitions[name]) / repetitions[name])
+        for name, run in contestants.items():
+            time.sleep(0.02)  # threads that still spin for more work of the last one go to sleep
+            answer = run(repetitions[name])
+            samples[name].append(answer["seconds"] / repetitions[name])
+            if name == next(iter(contestants)):
+                peak.append(answer["gflops"])
+                peak_rates[answer["threads"]].append(answer["gflops"])
     return samples, peak
 
 
@@ -118,10 +122,11 @@ peak_rates = collections.defaultdict(list)
 
 
 def peak_rate(threads):
-    """GFLOP/s of so many threads together, now."""
+    """GFLOP/s of so many threads together, now, in a process of their own."""
     global peak_worker
     if peak_worker is None:
         peak_worker = Worker("peak", peers.peak())
+        machine.update(peak_worker.hello)
     peak_rates[threads].append(peak_worker.ask(threads, 0.03)["gflops"])
     return peak_rates[threads][-1]
 

@@ -67,7 +67,7 @@ class Library:
         options = ["--optimizer", optimizer] if optimizer else []
         command(CNNC, "compile", ROOT / f"models/{model}.dsl", "-o", self.folder, "--batch", batch, *options)
         self.driver = self.folder / "driver"
-        command("gcc", "-std=gnu11", "-O2", "-Wall", "-Wextra", f"-DMODEL={model}", f'-DMODEL_HEADER="{model}.h"', "-I", self.folder,
+        command("gcc", "-std=gnu11", "-O3", "-march=native", "-Wall", "-Wextra", f"-DMODEL={model}", f'-DMODEL_HEADER="{model}.h"', "-I", self.folder,
                 BENCH / "driver.c", self.folder / f"lib{model}.a", "-lm", "-lpthread", "-o", self.driver)
         self.description = self.folder / "description.json"
         self.description.write_text(command(self.driver, "describe"))
@@ -179,14 +179,14 @@ def training():
 
                     def one(w):
                         # The runs that are timed agree too: their warm-up steps are compared each time.
-                        def seconds_of(n):
+                        def run(n):
                             answer = w.ask("train", batch, n)
                             losses_agree(reference, answer["losses"], w.name)
-                            return answer["seconds"]
-                        return seconds_of
+                            return answer
+                        return run
 
                     contestants = {w.name: one(w) for w in all_workers}
-                    samples, peak = take_turns(contestants, threads)
+                    samples, peak = take_turns(contestants)
                 made = rows_of("training", f"LeNet, {optimizer}", threads, batch, samples, peak, flop)
                 progress("")
                 if not rows:
@@ -226,8 +226,8 @@ def inference():
             with Workers() as workers:
                 all_workers = [library.worker(workers, "infer", threads), library.onnx(workers, threads), library.torch(workers, threads)]
                 outputs_agree(all_workers, batch)
-                contestants = {w.name: lambda n, w=w: w.ask("predict", batch, n, EXAMPLES)["seconds"] for w in all_workers}
-                samples, peak = take_turns(contestants, threads)
+                contestants = {w.name: lambda n, w=w: w.ask("predict", batch, n, EXAMPLES) for w in all_workers}
+                samples, peak = take_turns(contestants)
             rows += rows_of("inference", title, threads, batch, samples, peak, flops(model)[0])
     progress("")
     show(rows)
@@ -246,11 +246,11 @@ def latency():
             onnx = libraries["cnnc"].onnx(workers, 1)
             for w in ours.values():
                 outputs_agree([w, onnx], 1)
-            contestants = {name: lambda n, w=w: w.ask("predict", 1, n, pool)["seconds"] for name, w in ours.items()}
-            contestants["ONNX Runtime"] = lambda n: onnx.ask("predict", 1, n, pool)["seconds"]
-            contestants["ONNX Runtime, empty model"] = lambda n: onnx.ask("empty", n)["seconds"]
+            contestants = {name: lambda n, w=w: w.ask("predict", 1, n, pool) for name, w in ours.items()}
+            contestants["ONNX Runtime"] = lambda n: onnx.ask("predict", 1, n, pool)
+            contestants["ONNX Runtime, empty model"] = lambda n: onnx.ask("empty", n)
             progress(f"latency: {model}")
-            samples, peak = take_turns(contestants, 1)
+            samples, peak = take_turns(contestants)
         made = rows_of("latency", title, 1, 1, samples, peak, flops(model)[0])
         del made[-1]["share_of_peak"], made[-1]["gflops"]
         rows += made

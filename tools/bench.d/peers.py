@@ -90,7 +90,7 @@ def python_packages():
 def program(name, command, source):
     """Compiles a program unless it was compiled from the same source by the same command."""
     exe, stamp = BUILD / "bin" / name, BUILD / "bin" / f"{name}.made"
-    made = " ".join(map(str, command)) + "\n" + source.read_text()
+    made = " ".join(map(str, command)) + "\n" + "".join(f.read_text() for f in [source, *sorted(HERE.glob("*.h"))])
     if not (exe.exists() and stamp.exists() and stamp.read_text() == made):
         exe.parent.mkdir(parents=True, exist_ok=True)
         say(f"compiling {source.relative_to(ROOT)}")

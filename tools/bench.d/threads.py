@@ -30,7 +30,7 @@ def threads():
             if values_after(both[1], mode, batch) != values_after(both[2], mode, batch):
                 raise Fault(f"{title}: one thread and two do not give the same bits")
             words = {"train": lambda n: ("train", batch, n), "infer": lambda n: ("predict", batch, n, 10240)}[mode]
-            samples, _ = take_turns({n: lambda k, w=w: w.ask(*words(k))["seconds"] for n, w in both.items()}, 1)
+            samples, _ = take_turns({n: lambda k, w=w: w.ask(*words(k)) for n, w in both.items()})
         rows.append({"work": title, "mode": mode, "batch": batch, "one": batch / statistics.median(samples[1]),
                      "two": batch / statistics.median(samples[2]), "spread_one": spread(samples[1]), "spread_two": spread(samples[2]),
                      "speedup": statistics.median(a / b for a, b in zip(samples[1], samples[2]))})
