@@ -149,7 +149,8 @@ void register_dense(Registry &r) {
     auto v = k.vars(n.type); // lane, i
     const int64_t outputs = k.type(n, 0).dims[0];
     Func dx("dense_dx");
-    // What stands behind a row of the weight is the next one, or nobody's: whole vectors alone.
+    // What stands behind a row of the weight is the next one, or nobody's: whole vectors alone. With wide loads they are as fast as
+    // the images in the vector.
     if (n.type.dims[0] % k.lanes == 0 && k.choose("vector", dense_vectors(n.type.dims[0], outputs, k.lanes, false)) == 1) {
       Func sums = products(k, k.in(n, 0), outputs, [&](Expr i, Expr o) { return k.in(n, 1)(i, o); });
       dx(v) = sums(v);
