@@ -23,10 +23,10 @@ enum { LANE_SUMS = 128,
        KEPT_VALUES = 512,
        PARTIAL = 832 }; // bytes in a partial sum; the flat gradient is at 0
 
-static std::atomic<int> dirty_padding{0}; // lanes that should have been zero
-static std::atomic<int> singles{0};       // images that were predicted one by one
-static std::function<void()> at_chunk;    // called by each chunk of training, in its thread
-static std::function<void(const cnnc_frame *)> at_pack;
+static std::atomic<int> dirty_padding{0};                            // lanes that should have been zero
+static std::atomic<int> singles{0};                                  // images that were predicted one by one
+static std::function<void()> at_chunk;                               // called by each chunk of training, in its thread
+static std::function<void(const void *, const void *, int)> at_pack; // called by each chunk, in its thread
 
 static cnnc_real *place(const cnnc_frame *frame, int region, size_t byte = 0) {
   return reinterpret_cast<cnnc_real *>(static_cast<char *>(frame->region[region]) + byte);
@@ -37,7 +37,7 @@ static cnnc_real *kept(const cnnc_frame *frame, int chunk, int row) { return pla
 
 template <class Pixel>
 static void pack_images(const cnnc_frame *frame, cnnc_real scale) {
-  if (at_pack) at_pack(frame);
+  if (at_pack) at_pack(frame->region[REGION_IMAGES], frame->region[REGION_AHEAD], frame->pixel);
   const Pixel *images = static_cast<const Pixel *>(frame->region[REGION_IMAGES]);
   for (int lane = 0; lane < LANES; lane++)
     for (int i = 0; i < INPUTS; i++) {
@@ -200,18 +200,8 @@ struct Fake {
   static int predicted_one_by_one() { return singles; }
   static int dirty() { return dirty_padding; }
   static void at_each_chunk(std::function<void()> f) { at_chunk = f; }
-  // The images that one thread is handed in a call of predict, from the first chunk on, and those it is told to fetch meanwhile.
-  static std::vector<std::pair<const char *, const char *>> handed(Net *net, const void *images, int pixels, int count) {
-    std::vector<std::pair<const char *, const char *>> all;
-    at_pack = [&](const cnnc_frame *frame) {
-      all.emplace_back(static_cast<const char *>(frame->region[REGION_IMAGES]), static_cast<const char *>(frame->region[REGION_AHEAD]));
-      CHECK(frame->pixel == (pixels == CNNC_U8 ? 1 : 4));
-    };
-    std::vector<Real> outputs(static_cast<size_t>(count * OUTPUTS));
-    CHECK(cnnc_the_model.predict(net, images, pixels, count, outputs.data()) == CNNC_OK);
-    at_pack = nullptr;
-    return all;
-  }
+  // `f`: of the images that a chunk is handed, of those to be fetched meanwhile, and the bytes of one of their numbers.
+  static void at_each_pack(std::function<void(const void *, const void *, int)> f) { at_pack = f; }
   static void philox(uint32_t word[4], uint64_t seed) { philox4x32(word, seed); }
   static float start(uint32_t kind, float a, float b, uint64_t seed, uint64_t position) {
     cnnc_start one = {kind, a, b, nullptr};

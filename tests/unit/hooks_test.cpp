@@ -312,14 +312,22 @@ TEST_CASE("while a chunk is computed the images of the next one are fetched") {
   Data<F> data(BATCH);
   Net<F> net(1);
   for (int pixels : {CNNC_F32, CNNC_U8}) {
-    const char *images = pixels == CNNC_U8 ? reinterpret_cast<const char *>(data.bytes.data()) : reinterpret_cast<const char *>(data.images.data());
-    const int chunk = int(F::model().lanes) * INPUTS * (pixels == CNNC_U8 ? 1 : 4);
-    const auto handed = F::handed(net.net, images, pixels, BATCH);
-    REQUIRE(handed.size() == 8);
-    for (int c = 0; c < 7; c++) {
-      CHECK(handed[static_cast<size_t>(c)].first == images + c * chunk);
-      CHECK(handed[static_cast<size_t>(c)].second == images + std::min(c + 1, 6) * chunk);
-    }
+    const void *images = pixels == CNNC_U8 ? static_cast<const void *>(data.bytes.data()) : data.images.data();
+    const int number = pixels == CNNC_U8 ? 1 : 4;
+    std::vector<long> handed, ahead; // numbers of images
+    auto place = [&](const void *p) { return (static_cast<const char *>(p) - static_cast<const char *>(images)) / (INPUTS * number); };
+    F::at_each_pack([&](const void *now, const void *next, int bytes) {
+      handed.push_back(place(now));
+      ahead.push_back(place(next));
+      CHECK(bytes == number);
+    });
+    std::vector<typename F::Real> outputs(BATCH * OUTPUTS);
+    REQUIRE_OK(F::model().predict(net.net, images, pixels, BATCH, outputs.data()));
+    F::at_each_pack(nullptr);
+    handed.pop_back(); // the copy
+    ahead.pop_back();
+    CHECK(handed == std::vector<long>{0, 4, 8, 12, 16, 20, 24});
+    CHECK(ahead == std::vector<long>{4, 8, 12, 16, 20, 24, 24});
   }
 }
 
