@@ -246,7 +246,7 @@ KernelCall KernelSet::group(const Graph &whole, const GraphPlan &plan, const std
   const int64_t image_numbers = last.type.kind == Kind::Example && !plan.single ? numbers_of_images(g, plan, reads) : 0;
   const bool fetches_images = image_numbers && image_numbers * int64_t(sizeof(float)) <= target_.l2_bytes / kShareOfImages;
   if (fetches_images)
-    text += fmt::format("of images, {} numbers\n", image_numbers);
+    text += fmt::format("reads the chunk's images, {} numbers\n", image_numbers);
   const Storage *out_storage = plan.of(root);
   if (!out_storage)
     throw GraphError{fmt::format("kernel: %{} is not stored", last.name)};
