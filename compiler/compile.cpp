@@ -256,6 +256,7 @@ Compiled compile(Graph graph, const CompileOptions &options) {
     decisions = Decisions(tuned == options.tuned.end() ? std::map<std::string, std::string>() : tuned->second);
     decisions.additions_beside = target.additions_beside;
     decisions.wide_loads = target.wide_loads;
+    decisions.accumulators = target.accumulators();
     decisions.l2_vectors = target.l2_bytes / target.vector_bytes;
     c.infer = infer, c.train = train, c.single = c.graph;
     KernelSet kernels(target, real, c.graph.name, decisions, options.schedule);

@@ -30,6 +30,7 @@ public:
   // whoever asks; `candidates` has at least one.
   size_t take(const std::string &key, std::vector<Candidate> candidates);
   bool additions_beside = false, wide_loads = false;          // of the machine: as MachineTarget says
+  int accumulators = 26;                                      // of a register tile, as MachineTarget says
   int64_t l2_vectors = 8192;                                  // that its second-level cache holds
   const std::vector<Decision> &made() const { return made_; } // in the order in which they were taken
   // A line for each decision whose key starts with `prefix`: what was taken, and what comes next by its cost.

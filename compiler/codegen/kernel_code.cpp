@@ -11,6 +11,7 @@
 
 #include "codegen/kernel_code.h"
 #include "codegen/processes.h"
+#include "codegen/turn.h"
 
 namespace cnnc {
 
@@ -25,6 +26,8 @@ void lower(Kernel &k, const Halide::Target &target, Halide::Module &into) {
   for (Halide::Internal::LoweredFunc f : Halide::Pipeline(k.pipeline).compile_to_module(k.arguments, k.name, k.in_place ? target : strict).functions()) {
     if (!k.fetch.stage.empty())
       fetch_ahead(f, k.fetch);
+    else
+      turn_by_fours(f); // four times the loads: no gain where these wait for what is far away
     if (!k.fetches_results.empty() && !k.streams)
       fetch_results(f, k.fetches_results);
     if (!k.fetches_images.empty())

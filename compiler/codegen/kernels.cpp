@@ -388,8 +388,8 @@ std::vector<KernelCall> KernelSet::pack(Halide::Type from, Region region, Place 
   bound_all(out, shape.extents);
   fix_shape(out.output_buffer(), shape, 64);
   if (scheduled_) {
-    if (w >= lanes_)
-      turn(out.split(x, xo, xi, lanes_, TailStrategy::ShiftInwards), lane, xi);
+    if (w >= lanes_) // by fours where nothing is to be done with what is loaded: turn.cpp
+      turn(out.split(x, xo, xi, from == real_ ? 4 : lanes_, TailStrategy::ShiftInwards), lane, xi);
     else
       out.vectorize(lane);
   }

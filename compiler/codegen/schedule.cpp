@@ -9,13 +9,23 @@
 namespace cnnc {
 using namespace Halide;
 
+void unroll_some(Stage update, const RVar &products, std::initializer_list<int> times) {
+  const int64_t extent = *Internal::as_const_int(products.extent());
+  for (int n : times)
+    if (extent % n == 0) {
+      update.unroll(products, n);
+      return;
+    }
+}
+
 namespace {
 // rows share the input's elements, columns share the weights; `area` elements of the reduction for each column.
 // Along the first dimension (channels, units) and along the last (columns).
 Tile choose_tile(KernelContext &k, int64_t rows, int64_t columns, int64_t area, const MachineTarget &m) {
   const int limit = m.accumulators();
   Tiles tiles;
-  for (int64_t r = 1; r <= rows && r * area <= limit; r++)
+  const int64_t least = k.tile.empty() ? 1 : k.tile[0], most = k.tile.empty() ? rows : k.tile[0];
+  for (int64_t r = least; r <= most && r * area <= limit; r++)
     for (int64_t c = 1; c <= columns && r * c * area <= limit; c++)
       tiles.offer(r, c, cycles(double(r * c * area), double(r + c * area), useful(rows, r) * useful(columns, c), m));
   return tiles.choose(k);
@@ -57,6 +67,8 @@ void contraction(KernelContext &k, Func out, const Type &type, const std::vector
   // Neighbouring kernel columns share loads.
   if (rank == 3)
     update.unroll(k.domain.x);
+  else if (m.registers == 32) // with fewer, LLVM leaves some of the tile in memory
+    unroll_some(update, k.domain.x, {2, 3, 5});
 }
 
 // Sums a lane, kept in registers over all positions of the chunk, or of a block of them, and added to memory once.

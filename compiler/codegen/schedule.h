@@ -35,6 +35,10 @@ inline void sum_lanes(const std::vector<Halide::Func> &stages, Halide::Func cons
   }
 }
 
+// By the first of `times` that divides: fewer of a processor's few instructions a cycle go to the loop itself, and a tile's
+// products find more to overlap with while a weight comes from the second-level cache.
+void unroll_some(Halide::Stage update, const Halide::RVar &products, std::initializer_list<int> times);
+
 // Halide takes memory for what is larger.
 constexpr int64_t kLargestOnStack = 16 * 1024;
 

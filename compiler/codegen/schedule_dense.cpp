@@ -7,16 +7,6 @@ namespace cnnc {
 using namespace Halide;
 
 namespace {
-// Fewer of a processor's few instructions a cycle go to the loop itself.
-void unroll_some(Stage update, const RVar &inputs) {
-  const int64_t extent = *Internal::as_const_int(inputs.extent());
-  for (int times : {4, 5, 3, 2})
-    if (extent % times == 0) {
-      update.unroll(inputs, times);
-      return;
-    }
-}
-
 // The gradient of a dense layer's weights: the inputs stand in the vector, the lanes are summed over.
 void outer(KernelContext &k, Func out, const Type &type, const MachineTarget &m) {
   int width = k.lanes;
@@ -83,7 +73,7 @@ void products(KernelContext &k, Func out, const Type &type, const MachineTarget 
   sums.split(u, vector, unit, width).reorder(unit, vector, lane()).vectorize(unit).unroll(vector).unroll(lane());
   auto update = sums.update();
   update.split(u, vector, unit, width).reorder(unit, vector, lane(), k.domain.x).vectorize(unit).unroll(vector).unroll(lane());
-  unroll_some(update, k.domain.x);
+  unroll_some(update, k.domain.x, {4, 5, 3, 2});
 }
 
 // Tiles of images by units, the inputs in the vector; the sums over its elements leave a tile of results in one vector.
@@ -100,7 +90,7 @@ void dots(KernelContext &k, Func out) {
   sums.compute_at(all, images).vectorize(element).unroll(m);
   on_stack(sums);
   sums.update().reorder(element, m, k.domain.x).vectorize(element).unroll(m);
-  unroll_some(sums.update(), k.domain.x);
+  unroll_some(sums.update(), k.domain.x, {4, 5, 3, 2});
 }
 } // namespace
 

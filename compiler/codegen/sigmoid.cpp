@@ -203,7 +203,7 @@ std::vector<Sum> find(Function &f) {
 } // namespace
 
 void select_sigmoids(Function &f) {
-  constexpr size_t kTogether = 4;
+  constexpr size_t kTogether = 12; // of each step, that operations which wait for others do not fill the queue
   const std::vector<Sum> all = find(f);
   Biases biases;
   for (size_t next = 0; next < all.size();) {

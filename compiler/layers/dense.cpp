@@ -39,6 +39,8 @@ namespace {
 // Images by units whose sums stand in registers.
 constexpr int kDotsImages = 4, kDotsUnits = 4;
 
+constexpr int64_t kLeastTileUnits = 8; // of tiles that weights are packed for: with fewer a product waits for the one before it
+
 // y[o] with the inputs in the vector: sums over its elements as well. The weight is read by the vector as it is, and each
 // of its vectors by several images.
 void define_dots(KernelContext &k, const Node &n) {
@@ -65,13 +67,24 @@ void define_dots(KernelContext &k, const Node &n) {
 }
 } // namespace
 
-std::vector<Candidate> dense_forward(int64_t units, int64_t reduced, int64_t lanes, bool wide_loads) {
-  std::vector<Candidate> candidates = dense_vectors(units, reduced, lanes, wide_loads);
+DenseForward dense_forward(int64_t units, int64_t reduced, int64_t lanes, bool wide_loads, int accumulators) {
+  DenseForward all = {dense_vectors(units, reduced, lanes, wide_loads), {}};
+  std::vector<Candidate> &candidates = all.candidates;
   if (reduced % lanes == 0 && lanes >= 16) { // shorter vectors have two loads a cycle, and too few registers
     const double whole = double((units + kDotsUnits - 1) / kDotsUnits * kDotsUnits);
     candidates.push_back({"inputs", whole * (0.5 * double(reduced) + 55) + 6 * double(reduced)});
   }
-  return candidates;
+  all.tiles.resize(candidates.size(), 0);
+  // With wide loads weights come from the second-level cache in time when they stand in the order in which they are read; else
+  // other things hold the products up.
+  int64_t tile = accumulators;
+  while (units % tile)
+    tile--;
+  if (units >= lanes && tile >= kLeastTileUnits) {
+    candidates.push_back({fmt::format("images, tiles of {} units", tile), wide_loads ? double(units * reduced) * double(tile + 1) / double(2 * tile) : 1.01 * candidates[0].cost});
+    all.tiles.push_back(tile);
+  }
+  return all;
 }
 
 std::vector<Candidate> dense_vectors(int64_t units, int64_t reduced, int64_t lanes, bool wide_loads) {
@@ -92,10 +105,12 @@ void register_dense(Registry &r) {
   f.infer = [](const Graph &g, const Node &n) {
     const Type &x = g[n.inputs[0]].type, &w = g[n.inputs[1]].type;
     expect_rank("dense", x, 1);
-    expect_rank("dense: weight", w, 2);
+    const bool tiles = w.dims.size() == 3; // of dense_tiles
+    if (!tiles)
+      expect_rank("dense: weight", w, 2);
     if (w.dims[1] != x.dims[0])
       throw GraphError{fmt::format("dense: expected a weight for {} inputs, found {}", x.dims[0], dims_text(w.dims))};
-    return Type{Kind::Example, {w.dims[0]}};
+    return Type{Kind::Example, {tiles ? w.dims[0] * w.dims[2] : w.dims[0]}};
   };
   f.define = [](KernelContext &k, const Node &n) {
     auto v = k.vars(n.type); // lane, o
@@ -105,11 +120,13 @@ void register_dense(Registry &r) {
       k.result(n, y);
       return;
     }
-    if (!k.single) {
+    const int tile = k.type(n, 1).dims.size() == 3 ? int(k.type(n, 1).dims[2]) : 0;
+    if (!k.single && !tile) {
       std::vector<Candidate> unpacked;
-      for (const Candidate &c : dense_forward(n.type.dims[0], k.type(n, 0).dims[0], k.lanes, k.machine.wide_loads))
-        if (c.label != "units")
-          unpacked.push_back(c);
+      const DenseForward all = dense_forward(n.type.dims[0], k.type(n, 0).dims[0], k.lanes, k.machine.wide_loads, k.machine.accumulators());
+      for (size_t i = 0; i < all.candidates.size(); i++)
+        if (all.candidates[i].label != "units" && !all.tiles[i])
+          unpacked.push_back(all.candidates[i]);
       if (unpacked.size() > 1 && k.choose("vector", unpacked) == 1) {
         define_dots(k, n);
         return;
@@ -121,7 +138,9 @@ void register_dense(Registry &r) {
       y(v) = k.in(n, 2)(v[1]);
     else
       y(v) = k.constant(0);
-    y(v) += k.in(n, 0)(v[0], d.x) * k.in(n, 1)(d.x, v[1]);
+    y(v) += k.in(n, 0)(v[0], d.x) * (tile ? k.in(n, 1)(v[1] % tile, d.x, v[1] / tile) : k.in(n, 1)(d.x, v[1]));
+    if (tile)
+      k.tile = {tile};
     k.form = KernelContext::Form::Contraction;
     k.reduce = y;
     k.domain = d;
@@ -138,6 +157,26 @@ void register_dense(Registry &r) {
   };
   f.macs = [](const Graph &g, const Node &n) { return g[n.inputs[1]].type.size(); };
   r.ops.push_back(f);
+
+  // The weights of tiles of units, each [inputs, units].
+  Op tiles;
+  tiles.name = "dense_tiles"; // w
+  tiles.traits = kAlone | kPrepare;
+  tiles.infer = [](const Graph &g, const Node &n) {
+    const Type &w = g[n.inputs[0]].type;
+    expect_rank("dense_tiles", w, 2);
+    const int64_t tile = n.integer("tile");
+    if (tile < 1 || w.dims[0] % tile)
+      throw GraphError{fmt::format("dense_tiles: {} units are not tiles of {}", w.dims[0], tile)};
+    return Type{Kind::Parameter, {w.dims[0] / tile, w.dims[1], tile}};
+  };
+  tiles.define = [](KernelContext &k, const Node &n) {
+    auto v = k.vars(n.type); // unit of the tile, input, tile
+    Func packed("tiles");
+    packed(v) = k.in(n, 0)(v[1], v[2] * int(n.integer("tile")) + v[0]);
+    k.result(n, packed);
+  };
+  r.ops.push_back(tiles);
 
   // dx[i] = sum over o of w[o,i] * dy[o]
   Op dx;

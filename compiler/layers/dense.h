@@ -13,6 +13,10 @@ namespace cnnc {
 std::vector<Candidate> dense_vectors(int64_t units, int64_t reduced, int64_t lanes, bool wide_loads);
 
 // The same of the forward direction, where the inputs may stand in the vector too.
-std::vector<Candidate> dense_forward(int64_t units, int64_t reduced, int64_t lanes, bool wide_loads);
+struct DenseForward {
+  std::vector<Candidate> candidates;
+  std::vector<int64_t> tiles; // of each: units that the images' vector meets one after the other, in packed weights; 0: the weights are not packed so
+};
+DenseForward dense_forward(int64_t units, int64_t reduced, int64_t lanes, bool wide_loads, int accumulators);
 
 } // namespace cnnc

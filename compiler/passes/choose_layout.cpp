@@ -41,21 +41,30 @@ void choose_sums(Graph &g) {
     remove_dead(g);
 }
 
-// Units in the vector read a weight of which these are innermost, in the layout that one image's kernels read.
+// The weight in the order in which it is read: tile by tile of units, or with the units innermost, in the layout that one image's
+// kernels read too.
 void pack_weight(Graph &g, Node &n, Decisions &decisions, int lanes) {
   const Node &w = g[n.inputs[1]];
   const int64_t units = w.type.dims[0], inputs = w.type.dims[1];
-  const std::vector<Candidate> candidates = dense_forward(units, inputs, lanes, decisions.wide_loads);
-  if (candidates.size() < 2 || candidates[decisions.take("layout.dense." + dims_text({inputs, units}), candidates)].label != "units")
+  const DenseForward all = dense_forward(units, inputs, lanes, decisions.wide_loads, decisions.accumulators);
+  if (all.candidates.size() < 2)
     return;
+  const size_t taken = decisions.take("layout.dense." + dims_text({inputs, units}), all.candidates);
+  const int64_t tile = all.tiles[taken];
+  if (!tile && all.candidates[taken].label != "units")
+    return;
+  Node packed;
+  if (tile)
+    packed.attributes = {{"tile", tile}};
+  else
+    set_layout(packed, make_layout(w.type, {1, 0}, (units + lanes - 1) / lanes * lanes));
+  const char *op = tile ? "dense_tiles" : "packed";
   for (ValueId v = 0; v < ValueId(g.nodes.size()); v++)
-    if (g[v].op == "packed" && g[v].inputs[0] == n.inputs[1]) {
+    if (g[v].op == op && g[v].inputs[0] == n.inputs[1] && g[v].attributes == packed.attributes) {
       n.inputs[1] = v;
       return;
     }
-  Node packed;
-  set_layout(packed, make_layout(w.type, {1, 0}, (units + lanes - 1) / lanes * lanes));
-  n.inputs[1] = g.add("packed", {n.inputs[1]}, packed.attributes, w.name + ".packed", n.location);
+  n.inputs[1] = g.add(op, {n.inputs[1]}, packed.attributes, w.name + (tile ? ".tiles" : ".packed"), n.location);
 }
 } // namespace
 

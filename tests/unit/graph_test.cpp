@@ -4,6 +4,7 @@
 #include "decisions.h"
 #include "graph/graph.h"
 #include "passes/differentiate.h"
+#include "passes/passes.h"
 
 using namespace cnnc;
 
@@ -106,6 +107,29 @@ end
   for (const char *name : {"%conv1.weight.gradient = lane_sum(", "%dense1.weight.gradient = dense_weight_gradient("})
     CHECK(count(name) == 1);
   CHECK(print(read_graph(text)) == text);
+}
+
+TEST_CASE("weights of a dense layer are packed once for the tiles of units that it is computed by") {
+  Graph g = read_graph(R"(graph net batch 8
+  %x = input {dims=[64]} : f32[64]
+  %w = parameter {dims=[100, 64]} : param f32[100, 64]
+  %b = parameter {dims=[100]} : param f32[100]
+  %0 = dense(%x, %w, %b) : f32[100]
+  %1 = dense(%x, %w) : f32[100]
+  %2 = add(%0, %1) : f32[100]
+  output %2
+end
+)");
+  Decisions decisions(std::map<std::string, std::string>{{"layout.dense.64x100", "images, tiles of 25 units"}});
+  choose_layout(g, decisions, 16);
+  verify(g, "choose_layout");
+  const std::string text = print(g);
+  for (const char *line : {"%w.tiles = dense_tiles(%w) {tile=25} : param f32[4, 64, 25]\n", "= dense(%x, %w.tiles, %b) : f32[100]\n", "= dense(%x, %w.tiles) : f32[100]\n"})
+    CHECK(text.find(line) != std::string::npos);
+  CHECK(text.find("dense_tiles(") == text.rfind("dense_tiles("));
+  CHECK(print(read_graph(text)) == text);
+  const size_t tile = text.find("tile=25");
+  CHECK_THROWS_AS(read_graph(std::string(text).replace(tile, 7, "tile=24")), GraphError);
 }
 
 TEST_CASE("a decision takes what the tuning file names, or the first of least cost") {

@@ -514,8 +514,9 @@ TEST_CASE("NaN and infinity in parameters are refused, and an update that overfl
 
 TEST_CASE("what the model of costs does not choose computes the same: fusion, loop orders, blocks, tiles, algorithms") {
   const Graph g = build_sample("model m\ninput x: f32[3, 12, 10]\nconv(16, kernel=3, padding=1)\nsigmoid\navg_pool(2)\nconv(32, kernel=3, stride=(1, 2), padding=1)\nrelu\n"
-                               "conv(20, kernel=1)\ntanh\nmax_pool(2)\nflatten\ndense(6)\nloss softmax_cross_entropy\noptimizer sgd(lr=0.1)\nbatch 19\n");
+                               "conv(20, kernel=1)\ntanh\nmax_pool(2)\nflatten\ndense(22)\nsigmoid\ndense(6)\nloss softmax_cross_entropy\noptimizer sgd(lr=0.1)\nbatch 19\n");
   std::set<std::string> tried; // the kinds of decisions
+  bool tiled = false;          // the dense layer's weights were packed for a tile of units
   for (const char *conv : {"direct", "fast"})
     for (size_t place : {1, 2, 3}) {
       std::map<std::string, std::map<std::string, std::string>> tuned;
@@ -529,8 +530,10 @@ TEST_CASE("what the model of costs does not choose computes the same: fusion, lo
           std::stable_sort(d.candidates.begin(), d.candidates.end(), [](const Candidate &a, const Candidate &b) { return a.cost < b.cost; });
           for (const std::string &target : target_names())
             tuned[target].emplace(d.key, d.candidates[place % d.candidates.size()].label);
-          const bool algorithm = d.key.compare(0, 10, "algorithm.") == 0;
-          tried.insert(algorithm ? d.key.substr(0, d.key.find('.', 10)) : d.key.substr(d.key.rfind('.')));
+          const bool pass = d.key.compare(0, 10, "algorithm.") == 0 || d.key.compare(0, 7, "layout.") == 0;
+          tried.insert(pass ? d.key.substr(0, d.key.find('.', d.key.find('.') + 1)) : d.key.substr(d.key.rfind('.')));
+          for (const Candidate &c : d.candidates)
+            tiled = tiled || (c.label == tuned.begin()->second.at(d.key) && c.label == "images, tiles of 22 units");
         }
       }
       CheckOptions options;
@@ -542,7 +545,8 @@ TEST_CASE("what the model of costs does not choose computes the same: fusion, lo
       INFO(check_text(report));
       CHECK(report.ok);
     }
-  for (const std::string kind : {"algorithm.conv", "algorithm.fusion", ".tile", ".order", ".block", ".rows"}) {
+  CHECK(tiled);
+  for (const std::string kind : {"algorithm.conv", "algorithm.fusion", "layout.dense", ".tile", ".order", ".block", ".rows"}) {
     CAPTURE(kind);
     CHECK(tried.count(kind) == 1);
   }

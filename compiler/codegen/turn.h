@@ -1,0 +1,12 @@
+// Exchanges the elements of vectors that are loaded.
+#pragma once
+
+namespace Halide::Internal {
+struct LoweredFunc;
+}
+
+namespace cnnc {
+// Stores of what interleaves as many vectors as the target's have elements, each loaded: by fours of elements. A load puts each
+// into its place, and then only elements within fours change places.
+void turn_by_fours(Halide::Internal::LoweredFunc &function);
+} // namespace cnnc
