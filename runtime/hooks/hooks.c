@@ -301,26 +301,31 @@ static void predict_chunk(cnnc_net *net, cnnc_frame *frame, uint64_t first, uint
   if (!reals_finite(values, valid * cnnc_the_model.output_size)) __atomic_store_n(&net->not_finite, 1u, __ATOMIC_RELAXED);
 }
 
-/* The partial to go on with: of those that have chunks left and no thread, one of the worker's own if there is any, and
-   of these the least advanced, so that to the end each has something for a thread that comes to help. -1: there is none.
-   What another thread changes meanwhile makes the choice worse, not wrong. */
-static int choose_partial(const cnnc_net *net, int worker) {
-  int best = -1, best_own = 0;
+/* Of the partials first, first + step, ... that have chunks left and no thread the least advanced; -1: there is none. */
+static int least_advanced(const cnnc_net *net, int first, int step) {
+  int best = -1;
   uint64_t best_next = 0;
-  for (int p = 0; p < (int)cnnc_the_model.partial_sums; p++) {
+  for (int p = first; p < (int)cnnc_the_model.partial_sums; p += step) {
     const struct share *share = &net->shares[p];
     if (__atomic_load_n(&share->done, __ATOMIC_RELAXED) || __atomic_load_n(&share->busy, __ATOMIC_RELAXED)) continue;
     uint64_t next = __atomic_load_n(&share->next, __ATOMIC_RELAXED);
-    int own = p % net->sharing == worker;
-    if (best >= 0 && (own < best_own || (own == best_own && next >= best_next))) continue;
+    if (best >= 0 && next >= best_next) continue;
     best = p;
-    best_own = own;
     best_next = next;
   }
   return best;
 }
 
-/* The images that this worker will probably take after those from `first` on; near its end those from `first` on. */
+/* The partial to go on with: one of the worker's own if there is any, so that to the end each has something for a thread
+   that comes to help, and until then looks at none of what the others write. What another thread changes meanwhile makes
+   the choice worse, not wrong. */
+static int choose_partial(const cnnc_net *net, int worker) {
+  int own = least_advanced(net, worker, net->sharing);
+  return own >= 0 || net->sharing == 1 ? own : least_advanced(net, 0, 1);
+}
+
+/* The images that this worker will probably take after those from `first` on. Behind the last one of the call are those
+   of the next call, if the caller walks over its images: an address to fetch from need not be the caller's. */
 static void *images_ahead(const cnnc_net *net, int worker, uint64_t first) {
   uint64_t lanes = cnnc_the_model.lanes, next = first + cnnc_the_model.partial_sums * lanes;
   int p = choose_partial(net, worker);
@@ -328,8 +333,8 @@ static void *images_ahead(const cnnc_net *net, int worker, uint64_t first) {
     uint64_t other = __atomic_load_n(&net->shares[p].next, __ATOMIC_RELAXED);
     if (other < next) next = other;
   }
-  if (next + lanes > net->call.count) next = first;
-  return (void *)(uintptr_t)(net->call.images + next * image_bytes(net->call.pixels));
+  if (next >= net->call.count) next = net->call.count + (uint64_t)worker * lanes;
+  return (void *)((uintptr_t)net->call.images + next * image_bytes(net->call.pixels));
 }
 
 static void run_chunk(cnnc_net *net, cnnc_frame *frame, int worker, uint64_t first) {
