@@ -324,11 +324,12 @@ static int choose_partial(const cnnc_net *net, int worker) {
   return own >= 0 || net->sharing == 1 ? own : least_advanced(net, 0, 1);
 }
 
-/* The images that this worker will probably take after those from `first` on. Behind the last one of the call are those
-   of the next call, if the caller walks over its images: an address to fetch from need not be the caller's. */
+/* The images that this worker will probably take after those from `first` on, of its own partials. Behind the last one of
+   the call are those of the next call, if the caller walks over its images: an address to fetch from need not be the
+   caller's. */
 static void *images_ahead(const cnnc_net *net, int worker, uint64_t first) {
   uint64_t lanes = cnnc_the_model.lanes, next = first + cnnc_the_model.partial_sums * lanes;
-  int p = choose_partial(net, worker);
+  int p = least_advanced(net, worker, net->sharing);
   if (p >= 0) {
     uint64_t other = __atomic_load_n(&net->shares[p].next, __ATOMIC_RELAXED);
     if (other < next) next = other;
