@@ -275,7 +275,7 @@ Compiled compile(Graph graph, const CompileOptions &options) {
     if (reached("fused"))
       continue;
 
-    Plan plan = plan_memory(c.infer, c.train, c.single, kernels.lanes(), real.bytes());
+    Plan plan = plan_memory(c.infer, c.train, c.single, kernels.lanes(), real.bytes(), target.l2_bytes / 2);
     append("plan", target, plan_text(plan, c.infer, c.train, c.single));
     took("passes and plan");
     if (reached("plan"))

@@ -77,9 +77,9 @@ std::string constants(const LibraryParts &parts, const ModelInfo &info) {
       s += fmt::format("    {{{}, {}}},\n", offset, bytes);
     s += "};\n";
   }
-  s += fmt::format("const cnnc_plan cnnc_the_plan = {{\n    {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {},\n    {}, {}, {}, {}, {}, {}, {}}};\n", p.padded(), p.blocks,
+  s += fmt::format("const cnnc_plan cnnc_the_plan = {{\n    {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {},\n    {}, {}, {}, {}, {}, {}, {}}};\n", p.padded(), p.blocks,
                    p.block_elements, parts.state_slots, int(info.trains), p.partial_bytes, p.partial_metrics,
-                   p.train.workspace_bytes, std::max(p.infer.workspace_bytes, p.single.workspace_bytes), p.prepared_bytes, parts.scratch_bytes, parts.macs, p.parameters.empty() ? "NULL" : "the_starts", parts.target.cpu_needs, p.single_most, p.kept, p.sums.size(), p.sums.empty() ? "NULL" : "the_sums");
+                   p.train.workspace_bytes, std::max(p.infer.workspace_bytes, p.single.workspace_bytes), p.prepared_bytes, p.copied_bytes, parts.scratch_bytes, parts.macs, p.parameters.empty() ? "NULL" : "the_starts", parts.target.cpu_needs, p.single_most, p.kept, p.sums.size(), p.sums.empty() ? "NULL" : "the_sums");
   if (!info.tensors.empty()) {
     s += "static const cnnc_parameter the_tensors[] = {\n";
     for (const TensorInfo &t : info.tensors)

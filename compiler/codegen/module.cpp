@@ -136,9 +136,10 @@ void define_plan(llvm::Module &m, const LibraryParts &parts, const ModelInfo &in
   w.integer(uint64_t(p.train.workspace_bytes));
   w.integer(uint64_t(std::max(p.infer.workspace_bytes, p.single.workspace_bytes)));
   w.integer(uint64_t(p.prepared_bytes));
+  w.integer(uint64_t(p.copied_bytes));
   w.integer(uint64_t(parts.scratch_bytes));
   w.integer(uint64_t(parts.macs));
-  llvm::StructType *start = pointee(type, 12, {i32, f32, f32, f32->getPointerTo()});
+  llvm::StructType *start = pointee(type, 13, {i32, f32, f32, f32->getPointerTo()});
   std::vector<Constant *> starts;
   for (const std::string &name : p.parameters) {
     const Node *n = nullptr;
@@ -174,7 +175,7 @@ void define_plan(llvm::Module &m, const LibraryParts &parts, const ModelInfo &in
   w.integer(parts.target.cpu_needs);
   w.integer(uint64_t(p.single_most));
   w.integer(uint64_t(p.kept));
-  llvm::StructType *range = pointee(type, 17, {llvm::Type::getInt64Ty(c), llvm::Type::getInt64Ty(c)});
+  llvm::StructType *range = pointee(type, 18, {llvm::Type::getInt64Ty(c), llvm::Type::getInt64Ty(c)});
   std::vector<Constant *> sums;
   for (const auto &[offset, bytes] : p.sums) {
     StructWriter s(m, range);

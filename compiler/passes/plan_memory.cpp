@@ -302,7 +302,7 @@ std::vector<std::pair<int64_t, int64_t>> sums_of(const Graph &g, const GraphPlan
 }
 } // namespace
 
-Plan plan_memory(const Graph &infer, const Graph &train, const Graph &single, int lanes, int element_bytes) {
+Plan plan_memory(const Graph &infer, const Graph &train, const Graph &single, int lanes, int element_bytes, int64_t most_copied) {
   Plan plan;
   plan.lanes = lanes;
   plan.element_bytes = element_bytes;
@@ -321,10 +321,13 @@ Plan plan_memory(const Graph &infer, const Graph &train, const Graph &single, in
         plan.offsets[n.name] = plan.parameter_count;
         plan.parameter_count += n.type.size();
       }
-  for (const Graph *g : {&infer, &train, &single})
+  for (const Graph *g : {&infer, &train, &single}) {
     for (const Node &n : g->nodes)
       if (has_trait(n, kPrepare) && plan.prepared.emplace(n.name, plan.prepared_bytes).second)
         plan.prepared_bytes += aligned(layout_of(n).size * element_bytes);
+    if (g == &infer && plan.prepared_bytes <= most_copied)
+      plan.copied_bytes = plan.prepared_bytes;
+  }
   // A block is what one thread updates at a time: small enough to share out, large enough for full vectors.
   plan.block_elements = plan.parameter_count >= 16384 ? 4096 : plan.parameter_count >= 1024 ? 512
                                                                                             : 64;
@@ -368,7 +371,7 @@ std::string plan_text(const Plan &plan, const Graph &infer, const Graph &train, 
   std::string s = fmt::format("plan {} lanes {} element {} bytes\n", infer.name, plan.lanes, plan.element_bytes);
   s += fmt::format("parameters: {} elements in {} blocks of {}\n", plan.parameter_count, plan.blocks, plan.block_elements);
   if (plan.prepared_bytes)
-    s += fmt::format("prepared from the parameters: {} bytes\n", plan.prepared_bytes);
+    s += fmt::format("prepared from the parameters: {} bytes{}\n", plan.prepared_bytes, plan.copied_bytes ? fmt::format(", of which each further thread copies {}", plan.copied_bytes) : "");
   if (!train.nodes.empty())
     s += fmt::format("partial sums: {} of {} bytes each, metrics at {}; values are kept of {} chunk{}\n", plan.partial_sums, plan.partial_bytes, plan.partial_metrics, plan.kept, plan.kept == 1 ? "" : "s");
   s += graph_plan_text("infer", plan.infer, infer);

@@ -67,13 +67,14 @@ struct Plan {
   std::vector<std::pair<int64_t, int64_t>> sums;  // offsets and bytes of what each chunk adds to in a partial sum
   std::map<std::string, int64_t> prepared;        // by name: offsets of what is made of the parameters, bytes
   int64_t prepared_bytes = 0;
+  int64_t copied_bytes = 0; // of these, from the first on, what inference of chunks reads, of which each further thread has a copy; 0: it is too large
   GraphPlan infer, train, single;
   int64_t single_most = 0; // so many images or fewer take less time one by one than as a chunk
   int64_t padded() const { return block_elements * blocks; }
 };
 
-// `single`: the graph of one image.
-Plan plan_memory(const Graph &infer, const Graph &train, const Graph &single, int lanes, int element_bytes);
+// `single`: the graph of one image. `most_copied`: bytes of which a copy a thread is worth while.
+Plan plan_memory(const Graph &infer, const Graph &train, const Graph &single, int lanes, int element_bytes, int64_t most_copied);
 std::string plan_text(const Plan &plan, const Graph &infer, const Graph &train, const Graph &single);
 
 } // namespace cnnc

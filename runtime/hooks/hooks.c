@@ -54,6 +54,8 @@ enum task { TASK_TRAIN,
             TASK_EVALUATE,
             TASK_PREDICT };
 
+static int infers(enum task task) { return task == TASK_EVALUATE || task == TASK_PREDICT; }
+
 /* One call, as the threads see it. */
 struct task_call {
   enum task task;
@@ -64,14 +66,21 @@ struct task_call {
   cnnc_real scale;
 };
 
-/* What is left to be dealt: of the chunks of one partial, or of the blocks of one worker. Each has its own cache line. */
+/* What is left to be dealt: of the chunks of one partial, or of the blocks of one worker. Each has two cache lines: processors
+   fetch the other one of a pair as well. */
 struct share {
   uint64_t next; /* atomic: the first image of the partial's next chunk, or the worker's next block */
   uint32_t busy; /* atomic: a thread is at this partial; the rest is that thread's */
   uint32_t done; /* atomic: it has had all its chunks */
   uint32_t kept;
   uint32_t summed; /* train_kept has added to it */
-  char apart[64 - 24];
+  char apart[128 - 24];
+};
+
+/* Inference reads all that was prepared for it with each chunk. Where two cores read the same lines, each from its own
+   cache, that takes some per cent longer than where each reads its own.  */
+struct copy_state {
+  uint64_t changes; /* of what was prepared, when it was copied */
 };
 
 /* The start of the caller's memory; the regions follow, each aligned. */
@@ -85,6 +94,8 @@ struct cnnc_net {
   uint64_t step;
   cnnc_real *parameters, *state, *gradients;
   char *prepared;
+  uint64_t prepared_changes; /* since init */
+  char *copies;              /* of the first copied_bytes of `prepared`, one a further worker, each behind its struct copy_state */
   int stale;       /* the parameters changed since `prepared` was made of them */
   int stale_infer; /* the same of what inference alone reads */
   int stale_one;   /* and of what one image at a time reads */
@@ -173,6 +184,11 @@ static uint64_t target_bytes(void) {
 }
 
 static uint64_t output_bytes(void) { return cnnc_the_model.output_size * sizeof(cnnc_real); }
+static uint64_t copy_stride(void) {
+  uint64_t bytes = cnnc_the_plan.copied_bytes;
+  return bytes == 0 ? 0 : round_to_alignment(sizeof(struct copy_state)) + round_to_alignment(bytes);
+}
+
 static uint64_t metrics_bytes(void) { return 2 * (uint64_t)cnnc_the_model.lanes * sizeof(cnnc_real); }
 
 /* A worker's area: images, targets, outputs, workspace, scratch memory. */
@@ -201,7 +217,8 @@ static uint64_t place_net(void *memory, int trains, int workers) {
   uint64_t state = parameters + round_to_alignment(tensor);
   uint64_t gradients = state + (trains ? round_to_alignment(tensor * plan->state_slots) : 0);
   uint64_t prepared = gradients + (trains ? round_to_alignment(tensor) : 0);
-  uint64_t partials = prepared + round_to_alignment(plan->prepared_bytes);
+  uint64_t copies = prepared + round_to_alignment(plan->prepared_bytes);
+  uint64_t partials = copies + (uint64_t)(workers - 1) * copy_stride();
   uint64_t thread_areas = partials + round_to_alignment(sums * partial_stride);
   uint64_t total = thread_areas + (uint64_t)workers * thread_stride;
   if (memory == NULL) return total;
@@ -215,6 +232,7 @@ static uint64_t place_net(void *memory, int trains, int workers) {
   net->state = trains ? (cnnc_real *)(void *)(base + state) : NULL;
   net->gradients = trains ? (cnnc_real *)(void *)(base + gradients) : NULL;
   net->prepared = base + prepared;
+  net->copies = base + copies;
   net->stale = net->stale_infer = net->stale_one = 1;
   net->partials = base + partials;
   /* Generated code adds partial_metrics to a partial's address: take it off where only the metrics exist. */
@@ -279,6 +297,18 @@ static cnnc_frame make_frame(cnnc_net *net, int worker) {
   frame.scale = net->call.scale;
   frame.step = net->step < INT32_MAX ? (int32_t)(net->step + 1) : INT32_MAX;
   return frame;
+}
+
+/* What inference reads, as this worker reads it. */
+static void *prepared_for(cnnc_net *net, int worker) {
+  if (worker == 0 || cnnc_the_plan.copied_bytes == 0) return net->prepared;
+  char *own = net->copies + (uint64_t)(worker - 1) * copy_stride(), *copy = own + round_to_alignment(sizeof(struct copy_state));
+  struct copy_state *state = (struct copy_state *)(void *)own;
+  if (state->changes != net->prepared_changes) {
+    memcpy(copy, net->prepared, (size_t)cnnc_the_plan.copied_bytes);
+    state->changes = net->prepared_changes;
+  }
+  return copy;
 }
 
 /* The user's items first..first+valid; when they do not fill the chunk, a copy that zeros complete. Generated code
@@ -407,6 +437,7 @@ static void work_on_partial(cnnc_net *net, cnnc_frame *frame, int worker, int p)
 static void work_on_chunks(void *context, int worker) {
   cnnc_net *net = (cnnc_net *)context;
   cnnc_frame frame = make_frame(net, worker);
+  if (infers(net->call.task)) frame.region[REGION_PREPARED] = prepared_for(net, worker);
   for (int p = choose_partial(net, worker); p >= 0; p = choose_partial(net, worker)) {
     struct share *share = &net->shares[p];
     if (__atomic_exchange_n(&share->busy, 1u, __ATOMIC_ACQUIRE)) continue;
@@ -495,13 +526,13 @@ static void begin_call(cnnc_net *net, enum task task, const void *images, int pi
   call->scale = 1;
   net->not_finite = 0;
   net->sharing = threads_pay(call->count) ? net->pool.workers : 1;
-  int infers = task == TASK_EVALUATE || task == TASK_PREDICT;
-  if (net->stale || (infers && net->stale_infer)) {
+  if (net->stale || (infers(task) && net->stale_infer)) {
     cnnc_frame frame = make_frame(net, 0);
     if (net->stale) cnnc_prepare(&frame);
-    if (infers && net->stale_infer) cnnc_prepare_infer(&frame);
+    if (infers(task) && net->stale_infer) cnnc_prepare_infer(&frame);
     net->stale = 0;
-    net->stale_infer = net->stale_infer && !infers;
+    net->stale_infer = net->stale_infer && !infers(task);
+    net->prepared_changes++;
   }
 }
 

@@ -61,7 +61,9 @@ typedef struct cnnc_plan {
   uint64_t partial_bytes;   /* one partial sum: flat gradient, per-lane sums, loss and correct, values of chunks that are kept */
   uint64_t partial_metrics; /* offset in a partial, bytes: `lanes` losses, then `lanes` counts of correct, as reals */
   uint64_t workspace_train_bytes, workspace_infer_bytes;
-  uint64_t prepared_bytes, scratch_bytes;
+  uint64_t prepared_bytes;
+  uint64_t copied_bytes; /* of these, from the first on, what infer reads and each further thread has a copy of; 0: none has */
+  uint64_t scratch_bytes;
   uint64_t macs;            /* multiply-adds an image, forward: decides whether threads pay */
   const cnnc_start *starts; /* one a parameter tensor */
   uint32_t cpu_needs;       /* bits of cpu.c */

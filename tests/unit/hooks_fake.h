@@ -186,7 +186,7 @@ static const cnnc_parameter tensors[] = {{"dense1.weight", 0, OUTPUTS *INPUTS, 2
 // Of the lanes' sums only those of the bias, which train adds to, and the metrics.
 static const cnnc_range sums[] = {{LANE_SUMS + OUTPUTS * INPUTS * LANES * sizeof(cnnc_real), OUTPUTS *LANES * sizeof(cnnc_real)}, {METRICS, 2 * LANES * sizeof(cnnc_real)}};
 const cnnc_plan cnnc_the_plan = {PADDED, PADDED / BLOCK, BLOCK, 2, FAKE_TRAINS, PARTIAL,
-                                 METRICS, 256, 256, (PREPARED_ONE + COUNT) * sizeof(cnnc_real), 0, FAKE_MACS, starts, 0, SINGLES, KEPT, 2, sums};
+                                 METRICS, 256, 256, (PREPARED_ONE + COUNT) * sizeof(cnnc_real), PREPARED_ONE * sizeof(cnnc_real), 0, FAKE_MACS, starts, 0, SINGLES, KEPT, 2, sums};
 const cnnc_model cnnc_the_model = {
     CNNC_ABI, sizeof(cnnc_real), "fake", "host", "test", 0x1234567890ABCDEFu, BATCH, LANES, SUMS, 64, 1, {INPUTS, 1, 1, 1}, 1, {OUTPUTS, 1, 1, 1}, FAKE_TARGET == CNNC_TARGET_IMAGE ? 1u : 0u, {OUTPUTS, 1, 1, 1}, INPUTS, OUTPUTS, FAKE_TARGET == CNNC_TARGET_IMAGE ? OUTPUTS : 0, FAKE_TARGET, FAKE_TARGET == CNNC_TARGET_IMAGE || FAKE_TARGET == CNNC_NO_TARGET ? 0 : OUTPUTS, FAKE_SUM, 2, COUNT, 2 * COUNT, tensors, cnnc_hook_train_bytes, cnnc_hook_infer_bytes, cnnc_hook_init, cnnc_hook_init_inference, cnnc_hook_destroy, cnnc_hook_train_step, cnnc_hook_gradients, cnnc_hook_evaluate, cnnc_hook_predict, cnnc_hook_save_size, cnnc_hook_save, cnnc_hook_load, cnnc_hook_set_parameters, cnnc_hook_parameter_values, cnnc_hook_gradient_values, cnnc_hook_step};
 
