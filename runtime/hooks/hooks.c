@@ -96,10 +96,10 @@ struct cnnc_net {
   char *prepared;
   uint64_t prepared_changes; /* since init */
   char *copies;              /* of the first copied_bytes of `prepared`, one a further worker, each behind its struct copy_state */
-  int stale;       /* the parameters changed since `prepared` was made of them */
-  int stale_infer; /* the same of what inference alone reads */
-  int stale_one;   /* and of what one image at a time reads */
-  char *partials;  /* without training a partial has metrics only: see place_net */
+  int stale;                 /* the parameters changed since `prepared` was made of them */
+  int stale_infer;           /* the same of what inference alone reads */
+  int stale_one;             /* and of what one image at a time reads */
+  char *partials;            /* without training a partial has metrics only: see place_net */
   uint64_t partial_stride;
   char *thread_areas; /* one a worker: its staged images, targets and outputs, its workspace, its scratch memory */
   uint64_t thread_stride;
