@@ -37,6 +37,7 @@ public:
                     PerLane,
                     TurnedWeight,
                     Packed,
+                    PackedTiles,
                     Products,
                     Outer,
                     Dots,
@@ -51,7 +52,7 @@ public:
                     WinogradPoints };
   Form form = Form::Elementwise;
   Halide::Func reduce;                        // the reduction of Contraction, Rows, ChannelSums, PerLane, Products, Outer, Dots, LaneSum, FastWeight
-  Halide::Func staged;                        // ChannelSums: an input with its lanes behind its channels; Packed, Products, Outer, Dots, LaneSum: turned; FastForward, FastData: all points, of a row or of all rows; FastWeight: of all channels
+  Halide::Func staged;                        // ChannelSums: an input with its lanes behind its channels; Packed, PackedTiles, Products, Outer, Dots, LaneSum: turned; FastForward, FastData: all points, of a row or of all rows; FastWeight: of all channels
   Halide::Func rows;                          // FastForward, FastData: whole rows of the result; FastWeight: of the kernel; Rows: rows of the image with their border; ChannelSums: the other factor, copied, where dy stands in the vector or x by panels; Products: before they are turned; Dots: all sums
   std::vector<int> tile;                      // FastForward, FastData: tiles whose rows' sums stand in registers together, or 0; FastWeight, Dots: the register tile, by which its stages are indexed; Contraction: units of which its weights hold tiles
   int keep = 1;                               // Rows: how many of them are needed at a time; Contraction of one image: columns whose sums stand in registers together, at least

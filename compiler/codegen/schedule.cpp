@@ -174,6 +174,7 @@ void schedule(KernelContext &k, Func out, const Type &type, const std::vector<co
   case Form::ChannelSums: schedule_conv(k, out, type, nodes, m); break;
   case Form::PerLane: per_lane(k, out, type, m); break;
   case Form::Packed: schedule_packed(k, out); break;
+  case Form::PackedTiles: schedule_packed_tiles(k, out, type); break;
   case Form::Products:
   case Form::Dots:
   case Form::Outer: schedule_dense(k, out, type, m); break;

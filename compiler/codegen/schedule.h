@@ -88,6 +88,8 @@ void schedule_dense(KernelContext &context, Halide::Func out, const Type &type, 
 
 // A weight's copy with its units in the vector, by blocks that are exchanged between registers.
 void schedule_packed(KernelContext &context, Halide::Func out);
+// The same of tiles of units.
+void schedule_packed_tiles(KernelContext &context, Halide::Func out, const Type &type);
 
 // schedule_fast.cpp: the forms of the fast convolution.
 void schedule_fast(KernelContext &context, Halide::Func out, const Type &type, const std::vector<const Node *> &nodes,

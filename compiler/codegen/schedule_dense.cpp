@@ -2,6 +2,7 @@
 #include <Halide.h>
 
 #include "codegen/schedule.h"
+#include "layers/dense.h"
 
 namespace cnnc {
 using namespace Halide;
@@ -108,6 +109,17 @@ void schedule_packed(KernelContext &k, Func out) {
   const Var u = turned.args()[0], i = turned.args()[1], units("units"), unit("unit");
   out.update().split(dim(0), units, unit, k.vector).reorder(unit, k.domain[0], k.domain[1], units).vectorize(unit);
   turned.compute_at(out, k.domain[1]).bound_extent(u, k.vector).bound_extent(i, k.vector);
+  turn(turned, u, i);
+  on_stack(turned);
+}
+
+void schedule_packed_tiles(KernelContext &k, Func out, const Type &type) {
+  if (type.dims[1] < k.lanes)
+    return;
+  Func turned = k.staged;
+  const Var u = turned.args()[0], i = turned.args()[1], units("units"), unit("unit"), inputs("inputs"), input("input");
+  out.split(dim(2), units, unit, kLeastTileUnits).split(dim(1), inputs, input, k.lanes).reorder(unit, input, units, inputs, dim(0)).vectorize(unit).unroll(input);
+  turned.compute_at(out, units).bound_extent(u, kLeastTileUnits).bound_extent(i, k.lanes);
   turn(turned, u, i);
   on_stack(turned);
 }

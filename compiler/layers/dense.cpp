@@ -39,8 +39,6 @@ namespace {
 // Images by units whose sums stand in registers.
 constexpr int kDotsImages = 4, kDotsUnits = 4;
 
-constexpr int64_t kLeastTileUnits = 8; // of tiles that weights are packed for: with fewer a product waits for the one before it
-
 // y[o] with the inputs in the vector: sums over its elements as well. The weight is read by the vector as it is, and each
 // of its vectors by several images.
 void define_dots(KernelContext &k, const Node &n) {
@@ -172,9 +170,12 @@ void register_dense(Registry &r) {
   };
   tiles.define = [](KernelContext &k, const Node &n) {
     auto v = k.vars(n.type); // unit of the tile, input, tile
-    Func packed("tiles");
-    packed(v) = k.in(n, 0)(v[1], v[2] * int(n.integer("tile")) + v[0]);
-    k.result(n, packed);
+    Func turned("turned"), tiles("tiles");
+    turned(v) = k.in(n, 0)(v[1], v[2] * int(n.integer("tile")) + v[0]);
+    tiles(v) = turned(v);
+    k.form = KernelContext::Form::PackedTiles;
+    k.staged = turned;
+    k.result(n, tiles);
   };
   r.ops.push_back(tiles);
 

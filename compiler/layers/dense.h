@@ -12,6 +12,8 @@ namespace cnnc {
 // cycles.
 std::vector<Candidate> dense_vectors(int64_t units, int64_t reduced, int64_t lanes, bool wide_loads);
 
+constexpr int kLeastTileUnits = 8; // of tiles that weights are packed for: with fewer a product waits for the one before it
+
 // The same of the forward direction, where the inputs may stand in the vector too.
 struct DenseForward {
   std::vector<Candidate> candidates;
