@@ -74,6 +74,61 @@ private:
   }
 };
 
+// Where an input is read in a loop's first inner rounds, by what is known outside of the loop.
+class FirstPlaces : public IRVisitor {
+public:
+  explicit FirstPlaces(const std::string &input) : input_(input) {}
+  std::vector<Halide::Expr> places;
+  Halide::Type type;
+
+private:
+  using IRVisitor::visit;
+  const std::string &input_;
+  std::map<std::string, Halide::Expr> inside_; // values of names
+
+  void visit(const For *op) override {
+    inside_[op->name] = substitute(inside_, op->min);
+    op->body.accept(this);
+  }
+  void visit(const LetStmt *op) override {
+    inside_[op->name] = substitute(inside_, op->value);
+    op->body.accept(this);
+  }
+  void visit(const Load *op) override {
+    if (op->name != input_ || !op->type.is_scalar())
+      return;
+    places.push_back(substitute(inside_, op->index));
+    type = op->type;
+  }
+};
+
+class RoundFetcher : public IRMutator {
+public:
+  explicit RoundFetcher(const FetchRounds &fetch) : fetch_(fetch) {}
+
+private:
+  using IRMutator::visit;
+  const FetchRounds &fetch_;
+
+  Stmt visit(const For *op) override {
+    if (op->name != fetch_.loop)
+      return IRMutator::visit(op);
+    FirstPlaces reads(fetch_.input);
+    op->body.accept(&reads);
+    if (reads.places.empty())
+      return op;
+    Halide::Expr first = reads.places.front();
+    for (const Halide::Expr &place : reads.places)
+      if (const Halide::Expr distance = simplify(place - first); is_negative_const(distance))
+        first = place;
+    Stmt all = op->body;
+    const int64_t line = kNumbers * 4 / reads.type.bytes();
+    for (int64_t i = (fetch_.elements - 1) / line; i >= 0; i--)
+      all = Block::make(prefetch(fetch_.input, simplify(first + int(fetch_.ahead + i * line)), reads.type), all);
+    return For::make(op->name, op->min, op->extent, op->for_type, op->device_api, all);
+  }
+};
+
 // Where whole vectors are stored that stand in no loop of their own, by what is known outside.
 class Stores : public IRVisitor {
 public:
@@ -206,6 +261,8 @@ void fetch_images(LoweredFunc &function, const std::string &stage, int64_t numbe
 }
 
 void fetch_results(LoweredFunc &function, const std::string &stage) { function.body = ResultFetcher(stage).mutate(function.body); }
+
+void fetch_rounds(LoweredFunc &function, const FetchRounds &fetch) { function.body = RoundFetcher(fetch).mutate(function.body); }
 
 void fetch_ahead(LoweredFunc &function, const Fetch &fetch) { function.body = Fetcher(fetch).mutate(function.body); }
 

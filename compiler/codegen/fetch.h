@@ -18,6 +18,16 @@ struct Fetch {
 // loop's next iteration, and takes the lines of several channels to be neighbours.
 void fetch_ahead(Halide::Internal::LoweredFunc &function, const Fetch &fetch);
 
+struct FetchRounds {
+  std::string loop, input; // of the kernel; no loop for none
+  int64_t ahead = 0;       // elements from the first that a round of the loop reads of the input to the first that is fetched meanwhile
+  int64_t elements = 0;    // which a round reads, one after the other
+};
+
+// Puts prefetches before each round of the loop, one for each line. They may reach past the input's end. Halide's own prefetch of more
+// than a line steps by elements of the cache's line as if they were bytes, and leaves lines out.
+void fetch_rounds(Halide::Internal::LoweredFunc &function, const FetchRounds &fetch);
+
 // Before the sums of `stage` are computed, prefetches of the lines of the function's result that they will be stored to.
 void fetch_results(Halide::Internal::LoweredFunc &function, const std::string &stage);
 

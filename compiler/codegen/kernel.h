@@ -70,6 +70,7 @@ public:
   std::vector<Halide::Expr> place; // ... and its place
   bool accumulates = false;        // adds to what the output holds
   Fetch fetch;                     // for one of the stages of the kernel, which the schedule names
+  FetchRounds fetch_rounds;        // for one of the loops
   std::string fetches_results;     // the stage before whose sums the lines that they go to are fetched
   std::vector<Halide::Func> roots; // small stages computed before the rest
   Halide::Func copied;             // Copy: the whole source, ...

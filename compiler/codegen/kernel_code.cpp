@@ -28,6 +28,8 @@ void lower(Kernel &k, const Halide::Target &target, Halide::Module &into) {
       fetch_ahead(f, k.fetch);
     else
       turn_by_fours(f); // four times the loads: no gain where these wait for what is far away
+    if (!k.fetch_rounds.loop.empty())
+      fetch_rounds(f, k.fetch_rounds);
     if (!k.fetches_results.empty() && !k.streams)
       fetch_results(f, k.fetches_results);
     if (!k.fetches_images.empty())

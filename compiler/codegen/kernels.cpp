@@ -346,6 +346,7 @@ KernelCall KernelSet::group(const Graph &whole, const GraphPlan &plan, const std
   Kernel &made = add(what, text, Pipeline(out), arguments);
   made.key = key;
   made.fetch = k.fetch;
+  made.fetch_rounds = k.fetch_rounds;
   made.fetches_results = k.fetches_results;
   if (fetches_images && k.reduce.defined())
     made.fetches_images = k.reduce.name(), made.image_numbers = image_numbers;

@@ -39,6 +39,7 @@ struct Kernel {
   bool wide_steps = false;          // vectors of every third element or further apart: Halide takes parts of them to be aligned
   bool streams = false;             // what it writes is not read again before it has left the caches
   Fetch fetch = {};                 // for one of its stages
+  FetchRounds fetch_rounds = {};    // for one of its loops
   std::string fetches_results = {}; // the stage before whose sums the lines that they go to are fetched
   std::string fetches_images = {};  // the stage before whose sums a part of the next chunk's images is fetched; empty: none is
   int64_t image_numbers = 0;        // of these images together

@@ -2,6 +2,7 @@
 // before the next; what lies between them stands in scratch memory, in the second-level cache as long as it fits.
 #include <Halide.h>
 #include <cmath>
+#include <fmt/format.h>
 
 #include "codegen/schedule.h"
 #include "layers/conv_winograd.h"
@@ -12,6 +13,8 @@ using namespace Halide;
 
 namespace {
 const Var tx("tx"), ty("ty"), channel("channel"), i("i"), j("j"), e("e"), ox("ox"), oy("oy"), phase("phase"), out_channel("out"), q("q"), channel_block("block");
+
+constexpr int64_t kFarWeights = 4 << 20, kFetchedAhead = 8 << 10; // bytes
 
 // Too large for the stack: a place in the thread's scratch memory.
 void in_scratch(Func f) { f.store_in(MemoryType::Heap); }
@@ -82,6 +85,11 @@ void convolution(KernelContext &k, Func out, const Type &type, const Node &n, co
   }
   sum.vectorize(lane()).unroll(tx).unroll(ty).unroll(q);
   sum.update().reorder({lane(), tx, ty, q, k.domain[0], k.domain[1]}).vectorize(lane()).unroll(tx).unroll(ty).unroll(q);
+  // Measured: 0.81 to 0.93 of the time from 13 MB of weights on. The machine fetches what is read in order, but begins anew with each
+  // page of 4 KB. None up to 3 MB, and 1.06 for half of that.
+  const int64_t bytes = s.points() * inputs * type.dims[0] * k.real.bytes();
+  if (const auto weights = k.stored.find(n.inputs[1]); weights != k.stored.end() && bytes >= kFarWeights)
+    k.fetch_rounds = {fmt::format("{}.s1.{}", sum.name(), k.domain[1].name()), weights->second.name(), kFetchedAhead / k.real.bytes(), pack.block * pack.group};
 
   V.compute_at(out, bx).vectorize(lane()).bound_extent(tx, int(block.columns)).bound_extent(ty, int(block.rows)).bound(channel, 0, int(inputs));
   V.reorder(lane(), j, i, tx, ty, channel);
