@@ -31,49 +31,6 @@ private:
   }
 };
 
-class Fetcher : public IRMutator {
-public:
-  explicit Fetcher(const Fetch &fetch) : fetch_(fetch) {}
-
-private:
-  using IRMutator::visit;
-  const Fetch &fetch_;
-  bool inside_ = false;
-
-  Stmt visit(const ProducerConsumer *op) override {
-    const bool enters = op->is_producer && op->name == fetch_.stage;
-    inside_ = inside_ || enters;
-    const Stmt s = IRMutator::visit(op);
-    inside_ = inside_ && !enters;
-    return s;
-  }
-
-  Stmt visit(const Store *op) override {
-    if (!inside_)
-      return op;
-    const Halide::Expr value = substitute_in_all_lets(op->value);
-    Loads loads;
-    value.accept(&loads);
-    Stmt lines;
-    Halide::Expr first;
-    int64_t furthest = 0; // from the first
-    for (const Load *load : loads.whole) {
-      const Halide::Expr at = simplify(load->index.as<Ramp>()->base + int(fetch_.ahead));
-      first = first.defined() ? first : at;
-      const Halide::Expr distance = simplify(at - first);
-      const int64_t *places = as_const_int(distance);
-      if (!places)
-        continue;
-      furthest = std::max(furthest, *places);
-      const Stmt line = prefetch(load->name, at, load->type);
-      lines = lines.defined() ? Block::make(lines, line) : line;
-    }
-    if (!lines.defined())
-      return op;
-    return Block::make(IfThenElse::make(simplify(first < int(fetch_.elements - furthest)), lines), op);
-  }
-};
-
 // Where an input is read in a loop's first inner rounds, by what is known outside of the loop.
 class FirstPlaces : public IRVisitor {
 public:
@@ -174,20 +131,23 @@ private:
   }
 };
 
-// The loops around what makes a stage.
+// The loops around what makes a stage, and those of the stage.
 class LoopsAround : public IRVisitor {
 public:
   struct Range {
     int64_t min = INT64_MAX, max = INT64_MIN;
+    int64_t extent() const { return max - min; }
   };
   explicit LoopsAround(const std::string &stage) : stage_(stage) {}
   std::vector<std::string> names;      // from the outermost; the most of them where the stage is made in several places
+  std::vector<std::string> inside;     // of the stage, from the outermost to one of the innermost
   std::map<std::string, Range> ranges; // those of a loop's parts together, where they are constant
 
 private:
   using IRVisitor::visit;
   const std::string &stage_;
   std::vector<std::string> here_;
+  bool producer_ = false;
 
   void visit(const For *op) override {
     if (const int64_t *min = as_const_int(op->min), *extent = as_const_int(op->extent); min && extent) {
@@ -195,15 +155,216 @@ private:
       range = {std::min(range.min, *min), std::max(range.max, *min + *extent)};
     }
     here_.push_back(op->name);
+    if (producer_ && here_.size() > names.size() + inside.size())
+      inside.assign(here_.begin() + std::ptrdiff_t(names.size()), here_.end());
     IRVisitor::visit(op);
     here_.pop_back();
   }
   void visit(const ProducerConsumer *op) override {
+    const bool enters = op->is_producer && op->name == stage_ && here_.size() > names.size();
+    if (enters)
+      names = here_, inside.clear(), producer_ = true;
     IRVisitor::visit(op);
-    if (op->is_producer && op->name == stage_ && here_.size() > names.size())
-      names = here_;
+    producer_ = producer_ && !enters;
   }
 };
+
+// What a stage loads of one buffer as whole vectors for one of its stores, by the loops around the stage and its own.
+struct StageRead {
+  struct Loop {
+    std::string name;
+    Halide::Expr min;
+    int64_t extent;
+  };
+  std::string input;
+  Halide::Type type;
+  Halide::Expr place;             // in elements, of one of the vectors, ...
+  std::vector<int64_t> distances; // ... and those of all from there, ascending
+  std::vector<Loop> loops;
+  std::vector<std::string> around; // the stage
+};
+
+class StageReads : public IRVisitor {
+public:
+  explicit StageReads(const std::string &stage) : stage_(stage) {}
+  std::vector<StageRead> reads; // where the stage's loops have constant extents
+
+private:
+  using IRVisitor::visit;
+  const std::string &stage_;
+  std::map<std::string, Halide::Expr> values_; // of names
+  std::vector<StageRead::Loop> loops_;
+  std::vector<std::string> around_;
+  bool inside_ = false;
+
+  void visit(const LetStmt *op) override {
+    values_[op->name] = substitute(values_, op->value);
+    op->body.accept(this);
+  }
+  void visit(const For *op) override {
+    if (!inside_) {
+      around_.push_back(op->name);
+      op->body.accept(this);
+      around_.pop_back();
+    } else if (const int64_t *extent = as_const_int(op->extent)) {
+      loops_.push_back({op->name, substitute(values_, op->min), *extent});
+      op->body.accept(this);
+      loops_.pop_back();
+    }
+  }
+  void visit(const ProducerConsumer *op) override {
+    const bool enters = op->is_producer && op->name == stage_;
+    inside_ = inside_ || enters;
+    op->body.accept(this);
+    inside_ = inside_ && !enters;
+  }
+  void visit(const Store *op) override {
+    if (!inside_)
+      return;
+    const Halide::Expr value = substitute_in_all_lets(op->value);
+    Loads loads;
+    value.accept(&loads);
+    if (loads.whole.empty())
+      return;
+    std::map<std::string, StageRead> of_inputs;
+    for (const Load *load : loads.whole) {
+      const Halide::Expr place = substitute(values_, load->index.as<Ramp>()->base);
+      StageRead &read = of_inputs.try_emplace(load->name, StageRead{load->name, load->type, place, {}, loops_, around_}).first->second;
+      if (const Halide::Expr distance = simplify(place - read.place); load->type == read.type && as_const_int(distance))
+        read.distances.push_back(*as_const_int(distance));
+    }
+    for (auto &[input, read] : of_inputs) {
+      std::sort(read.distances.begin(), read.distances.end());
+      read.distances.erase(std::unique(read.distances.begin(), read.distances.end()), read.distances.end());
+      reads.push_back(std::move(read));
+    }
+  }
+};
+
+Halide::Expr variable(const std::string &name) { return Variable::make(Halide::Int(32), name); }
+
+// Pieces of neighbouring lines, as many as fit a fetch, numbered by digits of which the first counts fastest.
+struct Pieces {
+  struct Digit {
+    int64_t extent, stride; // elements
+  };
+  std::string input;
+  Halide::Type type;  // of an element
+  Halide::Expr first; // element of the first piece
+  int64_t lines = 0, numbers_in_line = 0, count = 0;
+  std::vector<Digit> digits;
+
+  Halide::Expr place(Halide::Expr piece, Halide::Expr from) const {
+    for (size_t i = 0; i < digits.size(); i++) {
+      const bool last = i + 1 == digits.size();
+      from = from + (last ? piece : piece % int(digits[i].extent)) * int(digits[i].stride);
+      piece = piece / int(digits[i].extent);
+    }
+    return from;
+  }
+};
+
+// Those of parts of the stage's innermost loop, of the vectors of a store, and of the stage's other loops; no lines where
+// neighbours in the innermost loop are none in memory, or other distances are not constant.
+Pieces pieces_of(const StageRead &read) {
+  Pieces p;
+  p.input = read.input, p.type = read.type.element_of();
+  Halide::Expr place = read.place + int(read.distances.front());
+  auto stride = [&](const std::string &loop) {
+    const Halide::Expr distance = simplify(substitute(loop, variable(loop) + 1, place) - place);
+    const int64_t *known = as_const_int(distance);
+    return known ? *known : 0;
+  };
+  const StageRead::Loop &inner = read.loops.back();
+  const int64_t vector = read.type.lanes(), count = int64_t(read.distances.size());
+  if (stride(inner.name) != vector)
+    return p;
+  p.numbers_in_line = kNumbers * 4 / read.type.bytes();
+  const int64_t lines = (inner.extent * vector + p.numbers_in_line - 1) / p.numbers_in_line + (vector % p.numbers_in_line ? 1 : 0);
+  const int64_t parts = (lines + kMostLines - 1) / kMostLines, part = (lines + parts - 1) / parts;
+  const int64_t pitch = count > 1 ? read.distances[1] - read.distances[0] : 0;
+  for (int64_t i = 0; i < count; i++)
+    if (read.distances[size_t(i)] - read.distances[0] != i * pitch)
+      return p;
+  std::vector<Pieces::Digit> digits = {{parts, part * p.numbers_in_line}, {count, pitch}};
+  for (size_t i = read.loops.size() - 1; i-- > 0;)
+    digits.push_back({read.loops[i].extent, stride(read.loops[i].name)});
+  p.count = 1;
+  for (const Pieces::Digit &d : digits) {
+    if (d.extent == 1)
+      continue;
+    if (!d.stride)
+      return p;
+    p.count *= d.extent;
+    if (!p.digits.empty() && d.stride == p.digits.back().extent * p.digits.back().stride)
+      p.digits.back().extent *= d.extent;
+    else
+      p.digits.push_back(d);
+  }
+  for (const StageRead::Loop &loop : read.loops)
+    place = substitute(loop.name, loop.min, place);
+  p.first = place;
+  p.lines = part;
+  return p;
+}
+
+// Does something before each round of a loop, which is known by those around it too.
+class RoundBegins : public IRMutator {
+public:
+  RoundBegins(const std::vector<std::string> &loops, Stmt what) : loops_(loops), what_(std::move(what)) {}
+
+private:
+  using IRMutator::visit;
+  const std::vector<std::string> &loops_;
+  const Stmt what_;
+  std::vector<std::string> here_;
+
+  Stmt visit(const For *op) override {
+    here_.push_back(op->name);
+    const Stmt body = here_ == loops_ ? Block::make(what_, op->body) : mutate(op->body);
+    here_.pop_back();
+    return For::make(op->name, op->min, op->extent, op->for_type, op->device_api, body);
+  }
+};
+
+// Before rounds of a loop as far inside of loops[from] as there are rounds enough for a piece each.
+void fetch_pieces(LoweredFunc &function, const Pieces &pieces, const std::map<std::string, Halide::Expr> &next, std::vector<std::string> loops, size_t from,
+                  const std::map<std::string, LoopsAround::Range> &ranges) {
+  Halide::Expr outer = 0, round = 0; // numbers of the rounds around, and of that in the innermost of the loops
+  int64_t rounds = 1, last = 1;      // how many there are of both
+  size_t level = from;
+  for (; level < loops.size() && (level == from || rounds * last < pieces.count); level++) {
+    const LoopsAround::Range &range = ranges.at(loops[level]);
+    outer = outer * int(last) + round;
+    rounds *= last;
+    round = variable(loops[level]) - int(range.min);
+    last = range.extent();
+    if (rounds * last * kMostLines > INT32_MAX)
+      return;
+  }
+  loops.resize(level);
+  const int64_t all = (pieces.count + rounds - 1) / rounds; // of one round of those around
+  const int64_t together = std::min((all + last - 1) / last, std::max<int64_t>(1, kMostLines / pieces.lines));
+  int64_t apart = 1; // a power of two
+  while (apart * 2 * all <= last)
+    apart *= 2;
+  const Halide::Expr piece = together > 1 ? (outer * int(last) + round) * int(together) : outer * int(all) + round / int(apart);
+  Halide::Expr when = const_true();
+  if (together > 1 ? rounds * last * together > pieces.count : rounds * all > pieces.count)
+    when = when && piece < int(pieces.count);
+  if (together == 1 && all * apart < last)
+    when = when && round < int(all * apart);
+  if (apart > 1)
+    when = when && round % int(apart) == 0;
+  Stmt lines;
+  for (int64_t i = together * pieces.lines; i-- > 0;) {
+    const Halide::Expr place = pieces.place(piece + int(i / pieces.lines), substitute(next, pieces.first)) + int(i % pieces.lines * pieces.numbers_in_line);
+    const Stmt line = prefetch(pieces.input, simplify(place), pieces.type);
+    lines = lines.defined() ? Block::make(line, lines) : line;
+  }
+  when = simplify(when);
+  function.body = RoundBegins(loops, is_const_one(when) ? lines : IfThenElse::make(when, lines)).mutate(function.body);
+}
 
 class ImageFetcher : public IRMutator {
 public:
@@ -260,10 +421,47 @@ void fetch_images(LoweredFunc &function, const std::string &stage, int64_t numbe
   function.body = ImageFetcher(stage, loops.names, places).mutate(function.body);
 }
 
+void fetch_next(LoweredFunc &function, const FetchNext &fetch) {
+  LoopsAround stage(fetch.stage), sums(fetch.sums);
+  StageReads all(fetch.stage);
+  function.body.accept(&stage);
+  function.body.accept(&sums);
+  function.body.accept(&all);
+  std::vector<std::string> loops = sums.names;
+  loops.insert(loops.end(), sums.inside.begin(), sums.inside.end());
+  const size_t outside = stage.names.size();
+  const bool within = loops.size() > outside && std::equal(stage.names.begin(), stage.names.end(), loops.begin());
+  const bool known = std::all_of(loops.begin(), loops.end(), [&](const std::string &name) { return sums.ranges.count(name); });
+  if (!outside || !within || !known)
+    return;
+  // Of each input; where a loop has been split into parts of other forms, in the largest of them.
+  std::map<std::string, Pieces> inputs;
+  auto is_input = [&](const std::string &name) {
+    return std::any_of(function.args.begin(), function.args.end(), [&](const LoweredArgument &a) { return a.name == name; });
+  };
+  for (const StageRead &read : all.reads)
+    if (read.around == stage.names && !read.loops.empty() && is_input(read.input)) {
+      const Pieces pieces = pieces_of(read);
+      Pieces &most = inputs[read.input];
+      if (pieces.count * pieces.lines > most.count * most.lines)
+        most = pieces;
+    }
+  // The loops around the stage, the next time that it is made.
+  std::map<std::string, Halide::Expr> next;
+  Halide::Expr carry = 1;
+  for (size_t i = outside; i-- > 0;) {
+    const LoopsAround::Range &range = sums.ranges.at(loops[i]);
+    const Halide::Expr v = variable(loops[i]) + carry, wraps = v >= int(range.max);
+    next[loops[i]] = i ? Select::make(wraps, int(range.min), v) : v;
+    carry = Select::make(wraps, 1, 0);
+  }
+  for (const auto &[input, pieces] : inputs)
+    if (pieces.lines)
+      fetch_pieces(function, pieces, next, loops, outside, sums.ranges);
+}
+
 void fetch_results(LoweredFunc &function, const std::string &stage) { function.body = ResultFetcher(stage).mutate(function.body); }
 
 void fetch_rounds(LoweredFunc &function, const FetchRounds &fetch) { function.body = RoundFetcher(fetch).mutate(function.body); }
-
-void fetch_ahead(LoweredFunc &function, const Fetch &fetch) { function.body = Fetcher(fetch).mutate(function.body); }
 
 } // namespace cnnc

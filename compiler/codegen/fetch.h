@@ -8,16 +8,6 @@ struct LoweredFunc;
 }
 
 namespace cnnc {
-struct Fetch {
-  std::string stage;    // a function of the kernel; empty for none
-  int64_t ahead = 0;    // elements from the vectors that it reads to those that are fetched meanwhile, ...
-  int64_t elements = 0; // ... where these are inside of what is read, which has so many
-};
-
-// Puts prefetches before each store of the stage, one for each vector that it is made of. Halide's own prefetch goes by the bounds of a
-// loop's next iteration, and takes the lines of several channels to be neighbours.
-void fetch_ahead(Halide::Internal::LoweredFunc &function, const Fetch &fetch);
-
 struct FetchRounds {
   std::string loop, input; // of the kernel; no loop for none
   int64_t ahead = 0;       // elements from the first that a round of the loop reads of the input to the first that is fetched meanwhile
@@ -27,6 +17,15 @@ struct FetchRounds {
 // Puts prefetches before each round of the loop, one for each line. They may reach past the input's end. Halide's own prefetch of more
 // than a line steps by elements of the cache's line as if they were bytes, and leaves lines out.
 void fetch_rounds(Halide::Internal::LoweredFunc &function, const FetchRounds &fetch);
+
+struct FetchNext {
+  std::string stage; // copies a part of an input
+  std::string sums;  // that are made of the copy
+};
+
+// Puts prefetches into the loops of the sums, of the lines that the stage will copy the next time that it is made. A core can wait for
+// few lines at a time: fetched in one stretch, with the copy, they would hold it up. They may reach past the input's end.
+void fetch_next(Halide::Internal::LoweredFunc &function, const FetchNext &fetch);
 
 // Before the sums of `stage` are computed, prefetches of the lines of the function's result that they will be stored to.
 void fetch_results(Halide::Internal::LoweredFunc &function, const std::string &stage);

@@ -64,16 +64,16 @@ public:
   std::vector<Halide::Func> lane_sums;        // FastWeight, Dots: as sums_over_lanes gives them
   std::map<std::string, Halide::Func> stages; // by name, of the Winograd forms
   Halide::RDom domain, outer_domain;
-  bool panels = false;             // ChannelSums: some of the vector's channels at a time pass by all of the others
-  Halide::RDom blocks;             // ChannelSums: of columns and of rows; PerLane, of a convolution: of rows
-  Halide::Expr added;              // ChannelSums, PerLane: what is added to the output for each block; Packed: an element of it, ...
-  std::vector<Halide::Expr> place; // ... and its place
-  bool accumulates = false;        // adds to what the output holds
-  Fetch fetch;                     // for one of the stages of the kernel, which the schedule names
-  FetchRounds fetch_rounds;        // for one of the loops
-  std::string fetches_results;     // the stage before whose sums the lines that they go to are fetched
-  std::vector<Halide::Func> roots; // small stages computed before the rest
-  Halide::Func copied;             // Copy: the whole source, ...
+  bool panels = false;               // ChannelSums: some of the vector's channels at a time pass by all of the others
+  Halide::RDom blocks;               // ChannelSums: of columns and of rows; PerLane, of a convolution: of rows
+  Halide::Expr added;                // ChannelSums, PerLane: what is added to the output for each block; Packed: an element of it, ...
+  std::vector<Halide::Expr> place;   // ... and its place
+  bool accumulates = false;          // adds to what the output holds
+  FetchRounds fetch_rounds;          // for one of the loops
+  std::vector<FetchNext> fetch_next; // for stages that copy what is far
+  std::string fetches_results;       // the stage before whose sums the lines that they go to are fetched
+  std::vector<Halide::Func> roots;   // small stages computed before the rest
+  Halide::Func copied;               // Copy: the whole source, ...
   std::vector<int64_t> copied_extents;
   std::vector<int> copied_to; // ... and where in the result it begins, by dimension
   bool bordered = false;      // Copy: zeros stand around it

@@ -24,10 +24,9 @@ void lower(Kernel &k, const Halide::Target &target, Halide::Module &into) {
   // loads past the stores of an update in place, so the optimizer's kernel goes without.
   const Halide::Target strict = target.with_feature(Halide::Target::StrictFloat);
   for (Halide::Internal::LoweredFunc f : Halide::Pipeline(k.pipeline).compile_to_module(k.arguments, k.name, k.in_place ? target : strict).functions()) {
-    if (!k.fetch.stage.empty())
-      fetch_ahead(f, k.fetch);
-    else
-      turn_by_fours(f); // four times the loads: no gain where these wait for what is far away
+    for (const FetchNext &next : k.fetch_next)
+      fetch_next(f, next);
+    turn_by_fours(f);
     if (!k.fetch_rounds.loop.empty())
       fetch_rounds(f, k.fetch_rounds);
     if (!k.fetches_results.empty() && !k.streams)

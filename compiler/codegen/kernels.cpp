@@ -345,8 +345,8 @@ KernelCall KernelSet::group(const Graph &whole, const GraphPlan &plan, const std
     schedule(k, out, last.type, list, target_);
   Kernel &made = add(what, text, Pipeline(out), arguments);
   made.key = key;
-  made.fetch = k.fetch;
   made.fetch_rounds = k.fetch_rounds;
+  made.fetch_next = k.fetch_next;
   made.fetches_results = k.fetches_results;
   if (fetches_images && k.reduce.defined())
     made.fetches_images = k.reduce.name(), made.image_numbers = image_numbers;

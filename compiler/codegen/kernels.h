@@ -34,16 +34,16 @@ struct Kernel {
   std::string key;  // of its decisions; empty where there is nothing to decide
   Halide::Pipeline pipeline;
   std::vector<Halide::Argument> arguments;
-  bool in_place = false;            // several outputs that are inputs as well
-  Scratch scratch = {};             // known after lowering
-  bool wide_steps = false;          // vectors of every third element or further apart: Halide takes parts of them to be aligned
-  bool streams = false;             // what it writes is not read again before it has left the caches
-  Fetch fetch = {};                 // for one of its stages
-  FetchRounds fetch_rounds = {};    // for one of its loops
-  std::string fetches_results = {}; // the stage before whose sums the lines that they go to are fetched
-  std::string fetches_images = {};  // the stage before whose sums a part of the next chunk's images is fetched; empty: none is
-  int64_t image_numbers = 0;        // of these images together
-  bool aligned_output = true;       // to 64 bytes; what is read of it again is not more aligned than that
+  bool in_place = false;                  // several outputs that are inputs as well
+  Scratch scratch = {};                   // known after lowering
+  bool wide_steps = false;                // vectors of every third element or further apart: Halide takes parts of them to be aligned
+  bool streams = false;                   // what it writes is not read again before it has left the caches
+  FetchRounds fetch_rounds = {};          // for one of its loops
+  std::vector<FetchNext> fetch_next = {}; // for stages that copy what is far
+  std::string fetches_results = {};       // the stage before whose sums the lines that they go to are fetched
+  std::string fetches_images = {};        // the stage before whose sums a part of the next chunk's images is fetched; empty: none is
+  int64_t image_numbers = 0;              // of these images together
+  bool aligned_output = true;             // to 64 bytes; what is read of it again is not more aligned than that
 };
 
 class KernelSet {

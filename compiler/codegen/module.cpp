@@ -462,11 +462,11 @@ void settle_alignment(llvm::Instruction &i, const Kernel &kernel) {
 }
 
 // Halide fetches ahead as what is read once and then no more. Such lines are dropped first where many belong to one set of the
-// cache, as neighbouring channels' do.
-void settle_prefetch(llvm::Instruction &i) {
+// cache, as neighbouring channels' do. What is fetched while sums are made is wanted after them: in the second-level cache.
+void settle_prefetch(llvm::Instruction &i, const Kernel &kernel) {
   auto *call = llvm::dyn_cast<llvm::IntrinsicInst>(&i);
   if (call && call->getIntrinsicID() == llvm::Intrinsic::prefetch)
-    call->setArgOperand(2, ConstantInt::get(llvm::Type::getInt32Ty(i.getContext()), 3)); // to all caches
+    call->setArgOperand(2, ConstantInt::get(llvm::Type::getInt32Ty(i.getContext()), kernel.fetch_next.empty() ? 3 : 2));
 }
 
 // The argument whose memory `address` is in, where it was loaded from a buffer of Halide's; else null.
@@ -524,7 +524,7 @@ void settle_functions(llvm::Module &m, const LibraryParts &parts, const std::map
         settle_floats(i, kernel != kernels.end(), parts.target);
         if (kernel != kernels.end()) {
           settle_alignment(i, *kernel->second);
-          settle_prefetch(i);
+          settle_prefetch(i, *kernel->second);
         }
       }
     if (kernel != kernels.end() && parts.target.estimates_reciprocal)

@@ -11,7 +11,9 @@ using namespace Halide;
 
 namespace {
 // Lines of the cache, of a row of the image that is copied.
-constexpr int kShortPiece = 12, kMediumPiece = 32, kLinesAhead = 72;
+constexpr int kShortPiece = 12, kLinesAhead = 72;
+// Of the second-level cache, for what is copied together with what will be next.
+constexpr double kForBoth = 0.8;
 int lines_of(int64_t columns, const MachineTarget &m) { return int((columns * m.vector_bytes + 63) / 64); }
 
 // Whether an image leaves the second-level cache before it is read again.
@@ -224,9 +226,12 @@ void rows(KernelContext &k, Func whole_kernel, const Type &whole_type, const std
     k.rows.reorder_storage(v[0], v[1], v[3], v[2]).reorder(v[0], v[1], v[3], v[2]);
     if (conv.op == "conv_data_gradient" && kernel_rows > 1) // for forward ones Halide finds that itself
       k.rows.fold_storage(v[2], int(kernel_rows));
-    // Short pieces far apart: the machine's own prefetching does not see them come. A line for each column.
+    const int64_t kept = inputs * k.keep * wide * step * each.step * m.vector_bytes;
     const int lines = lines_of(wide * step * each.step, m);
-    if (const auto image = k.stored.find(conv.inputs[0]); lines <= kShortPiece && image != k.stored.end())
+    if (is_far(read, m) && 2 * double(kept) <= kForBoth * double(m.l2_bytes))
+      k.fetch_next.push_back({k.rows.name(), f.name()});
+    else if (const auto image = k.stored.find(conv.inputs[0]); lines <= kShortPiece && image != k.stored.end())
+      // Short pieces far apart: the machine's own prefetching does not see them come. A line for each column.
       k.rows.prefetch(image->second, v[1], v[3], kLinesAhead / lines);
   }
   if (!apart && is_far(type.dims, m))
@@ -303,17 +308,13 @@ void channel_sums(KernelContext &k, Func out, const Type &type, const Node &node
   turned.compute_at(k.panels ? LoopLevel(out, group) : LoopLevel(out, k.blocks.x)).store_in(MemoryType::Heap).bound(t[0], 0, width).bound(t[1], 0, width);
   turned.reorder_storage(t[0], t[1], t[2], t[3], t[4]);
   turn(turned, t[0], t[1]);
-  // Pieces of sixteen channels at a time, which are far apart.
-  const size_t source = inputs ? 1 : 0;
-  const int64_t columns = *Internal::as_const_int(k.domain[1].extent());
-  const auto &read = k.type(node, source).dims;
-  if (lines_of(columns, m) <= kMediumPiece && k.stored.count(node.inputs[source]) && (!inputs || node.list("stride")[1] == 1) && is_far(read, m))
-    k.fetch = {turned.name(), width * read[1] * read[2] * k.lanes, read[0] * read[1] * read[2] * k.lanes};
+  if (is_far(k.type(node, inputs ? 1 : 0).dims, m))
+    k.fetch_next.push_back({turned.name(), f.name()});
   if (k.rows.defined()) {
     auto r = k.rows.args(); // lane, column, row, channel
     k.rows.compute_at(out, k.blocks.x).store_in(MemoryType::Heap).vectorize(r[0]);
-    if (const auto gradient = k.stored.find(node.inputs[0]); k.panels && lines_of(columns, m) <= kShortPiece && gradient != k.stored.end())
-      k.rows.prefetch(gradient->second, r[1], r[3], kLinesAhead / lines_of(columns, m));
+    if (is_far(k.type(node, inputs ? 0 : 1).dims, m))
+      k.fetch_next.push_back({k.rows.name(), f.name()});
   }
 }
 } // namespace
