@@ -174,7 +174,7 @@ struct StageRead {
   struct Loop {
     std::string name;
     Halide::Expr min;
-    int64_t extent;
+    int64_t extent; // at most
   };
   std::string input;
   Halide::Type type;
@@ -187,7 +187,7 @@ struct StageRead {
 class StageReads : public IRVisitor {
 public:
   explicit StageReads(const std::string &stage) : stage_(stage) {}
-  std::vector<StageRead> reads; // where the stage's loops have constant extents
+  std::vector<StageRead> reads; // where the extents of the stage's loops are bounded
 
 private:
   using IRVisitor::visit;
@@ -195,6 +195,7 @@ private:
   std::map<std::string, Halide::Expr> values_; // of names
   std::vector<StageRead::Loop> loops_;
   std::vector<std::string> around_;
+  Scope<Interval> ranges_; // of all loops here
   bool inside_ = false;
 
   void visit(const LetStmt *op) override {
@@ -202,12 +203,16 @@ private:
     op->body.accept(this);
   }
   void visit(const For *op) override {
+    const Halide::Expr min = substitute(values_, op->min);
+    const Halide::Expr extent = find_constant_bound(substitute(values_, op->extent), Direction::Upper, ranges_);
+    const int64_t *most = extent.defined() ? as_const_int(extent) : nullptr;
+    const ScopedBinding<Interval> range(ranges_, op->name, most ? Interval(min, simplify(min + extent - 1)) : Interval::everything());
     if (!inside_) {
       around_.push_back(op->name);
       op->body.accept(this);
       around_.pop_back();
-    } else if (const int64_t *extent = as_const_int(op->extent)) {
-      loops_.push_back({op->name, substitute(values_, op->min), *extent});
+    } else if (most) {
+      loops_.push_back({op->name, min, *most});
       op->body.accept(this);
       loops_.pop_back();
     }

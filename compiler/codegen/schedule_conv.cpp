@@ -303,6 +303,8 @@ void channel_sums(KernelContext &k, Func out, const Type &type, const Node &node
     if (type.dims[1] % (width * vectors) == 0) // no tail: from registers
       total.split(in_vector, vector, in_vector, width).unroll(vector).unroll(channel);
     total.vectorize(in_vector, width);
+  } else if (type.dims[across] % (width * vectors) == 0) {
+    total.unroll(in_vector, width);
   }
   auto t = turned.args(); // in vector, lane, column, group, row
   turned.compute_at(k.panels ? LoopLevel(out, group) : LoopLevel(out, k.blocks.x)).store_in(MemoryType::Heap).bound(t[0], 0, width).bound(t[1], 0, width);

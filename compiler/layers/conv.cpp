@@ -44,8 +44,8 @@ struct Image {
     Expr h = row * step[0] - before[0], w = column * step[1] - before[1];
     if (!border)
       return x(lane, w, h, channel);
-    return select(h < 0 || h >= height || w < 0 || w >= width, k.constant(0),
-                  likely(x(lane, clamp(likely(w), 0, width - 1), clamp(likely(h), 0, height - 1), channel)));
+    const Expr inside = likely(x(lane, clamp(likely(w), 0, width - 1), clamp(likely(h), 0, height - 1), channel));
+    return select(h < 0 || h >= height, k.constant(0), likely(select(w < 0 || w >= width, k.constant(0), inside)));
   }
   // A stage of which the schedule keeps `count` rows.
   Func rows(KernelContext &k, int count) const {
