@@ -2,6 +2,7 @@
 #include <Halide.h>
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "codegen/fetch.h"
 
@@ -178,8 +179,8 @@ struct StageRead {
   };
   std::string input;
   Halide::Type type;
-  Halide::Expr place;             // in elements, of one of the vectors, ...
-  std::vector<int64_t> distances; // ... and those of all from there, ascending
+  Halide::Expr place;          // in elements, of one of the vectors, ...
+  std::set<int64_t> distances; // ... and those of all from there
   std::vector<Loop> loops;
   std::vector<std::string> around; // the stage
 };
@@ -231,17 +232,20 @@ private:
     value.accept(&loads);
     if (loads.whole.empty())
       return;
-    std::map<std::string, StageRead> of_inputs;
+    std::vector<std::string> names;
+    for (const StageRead::Loop &loop : loops_)
+      names.push_back(loop.name);
     for (const Load *load : loads.whole) {
       const Halide::Expr place = substitute(values_, load->index.as<Ramp>()->base);
-      StageRead &read = of_inputs.try_emplace(load->name, StageRead{load->name, load->type, place, {}, loops_, around_}).first->second;
-      if (const Halide::Expr distance = simplify(place - read.place); load->type == read.type && as_const_int(distance))
-        read.distances.push_back(*as_const_int(distance));
-    }
-    for (auto &[input, read] : of_inputs) {
-      std::sort(read.distances.begin(), read.distances.end());
-      read.distances.erase(std::unique(read.distances.begin(), read.distances.end()), read.distances.end());
-      reads.push_back(std::move(read));
+      auto same = [&](const StageRead &r) {
+        return r.input == load->name && r.type == load->type && r.around == around_ &&
+               std::equal(r.loops.begin(), r.loops.end(), names.begin(), names.end(), [](const StageRead::Loop &l, const std::string &name) { return l.name == name; });
+      };
+      auto read = std::find_if(reads.begin(), reads.end(), same);
+      if (read == reads.end())
+        read = reads.insert(reads.end(), {load->name, load->type, place, {}, loops_, around_});
+      if (const Halide::Expr distance = simplify(place - read->place); as_const_int(distance))
+        read->distances.insert(*as_const_int(distance));
     }
   }
 };
@@ -274,22 +278,23 @@ struct Pieces {
 Pieces pieces_of(const StageRead &read) {
   Pieces p;
   p.input = read.input, p.type = read.type.element_of();
-  Halide::Expr place = read.place + int(read.distances.front());
+  const std::vector<int64_t> distances(read.distances.begin(), read.distances.end());
+  Halide::Expr place = read.place + int(distances.front());
   auto stride = [&](const std::string &loop) {
     const Halide::Expr distance = simplify(substitute(loop, variable(loop) + 1, place) - place);
     const int64_t *known = as_const_int(distance);
     return known ? *known : 0;
   };
   const StageRead::Loop &inner = read.loops.back();
-  const int64_t vector = read.type.lanes(), count = int64_t(read.distances.size());
+  const int64_t vector = read.type.lanes(), count = int64_t(distances.size());
   if (stride(inner.name) != vector)
     return p;
   p.numbers_in_line = kNumbers * 4 / read.type.bytes();
   const int64_t lines = (inner.extent * vector + p.numbers_in_line - 1) / p.numbers_in_line + (vector % p.numbers_in_line ? 1 : 0);
   const int64_t parts = (lines + kMostLines - 1) / kMostLines, part = (lines + parts - 1) / parts;
-  const int64_t pitch = count > 1 ? read.distances[1] - read.distances[0] : 0;
+  const int64_t pitch = count > 1 ? distances[1] - distances[0] : 0;
   for (int64_t i = 0; i < count; i++)
-    if (read.distances[size_t(i)] - read.distances[0] != i * pitch)
+    if (distances[size_t(i)] - distances[0] != i * pitch)
       return p;
   std::vector<Pieces::Digit> digits = {{parts, part * p.numbers_in_line}, {count, pitch}};
   for (size_t i = read.loops.size() - 1; i-- > 0;)
@@ -434,15 +439,15 @@ void fetch_next(LoweredFunc &function, const FetchNext &fetch) {
   function.body.accept(&all);
   std::vector<std::string> loops = sums.names;
   loops.insert(loops.end(), sums.inside.begin(), sums.inside.end());
-  const size_t outside = stage.names.size();
-  const bool within = loops.size() > outside && std::equal(stage.names.begin(), stage.names.end(), loops.begin());
+  const size_t outside = stage.names.size() - std::min(stage.names.size(), size_t(fetch.again));
+  const bool within = loops.size() > outside && std::equal(stage.names.begin(), stage.names.begin() + std::ptrdiff_t(outside), loops.begin());
   const bool known = std::all_of(loops.begin(), loops.end(), [&](const std::string &name) { return sums.ranges.count(name); });
   if (!outside || !within || !known)
     return;
   // Of each input; where a loop has been split into parts of other forms, in the largest of them.
   std::map<std::string, Pieces> inputs;
   auto is_input = [&](const std::string &name) {
-    return std::any_of(function.args.begin(), function.args.end(), [&](const LoweredArgument &a) { return a.name == name; });
+    return !fetch.buffer.empty() ? name == fetch.buffer : std::any_of(function.args.begin(), function.args.end(), [&](const LoweredArgument &a) { return a.name == name; });
   };
   for (const StageRead &read : all.reads)
     if (read.around == stage.names && !read.loops.empty() && is_input(read.input)) {

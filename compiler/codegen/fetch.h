@@ -19,12 +19,14 @@ struct FetchRounds {
 void fetch_rounds(Halide::Internal::LoweredFunc &function, const FetchRounds &fetch);
 
 struct FetchNext {
-  std::string stage; // copies a part of an input
-  std::string sums;  // that are made of the copy
+  std::string stage;       // reads a part of an input, as a copy does
+  std::string sums;        // that are made of it: those of a copy, or the stage itself
+  std::string buffer = {}; // another stage in memory that is read, in place of the inputs
+  int again = 0;           // of the loops around the stage, from the innermost: those whose rounds all read the same part
 };
 
-// Puts prefetches into the loops of the sums, of the lines that the stage will copy the next time that it is made. A core can wait for
-// few lines at a time: fetched in one stretch, with the copy, they would hold it up. They may reach past the input's end.
+// Puts prefetches into the loops of the sums, of the lines that the stage will read next. A core can wait for few lines at a time: fetched
+// in one stretch, with a copy, they would hold it up. They may reach past the input's end.
 void fetch_next(Halide::Internal::LoweredFunc &function, const FetchNext &fetch);
 
 // Before the sums of `stage` are computed, prefetches of the lines of the function's result that they will be stored to.

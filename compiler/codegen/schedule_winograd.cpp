@@ -150,6 +150,10 @@ void weight_gradient(KernelContext &k, Func out, const Type &type, const Node &n
   Func sum = k.reduce;
   sum.compute_at(total, out_channel).bound_extent(channel, width * t.columns).bound_extent(out_channel, t.rows).split(channel, channel, channel_i, width, up).vectorize(channel_i).unroll(channel).unroll(out_channel);
   on_stack(sum);
+  // Some vectors of the input's channels at a point are near while all output channels of a block pass by; then come the next.
+  const int64_t transformed = s.points() * vectors * width * m.vector_bytes * block.columns * block.rows;
+  if (one_block && transformed > m.l2_bytes)
+    k.fetch_next.push_back({sum.name(), sum.name(), V.name(), 1});
   auto inner = sum.update();
   inner.split(channel, channel, channel_i, width, guard);
   inner.reorder({channel_i, channel, out_channel, k.domain[0], k.domain[1], k.domain[2], i, j}).vectorize(channel_i).unroll(channel).unroll(out_channel);
