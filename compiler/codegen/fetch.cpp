@@ -170,7 +170,7 @@ private:
   }
 };
 
-// What a stage loads of one buffer as whole vectors for one of its stores, by the loops around the stage and its own.
+// What a stage loads of one buffer as whole vectors for its stores in the same loops: those around the stage, and its own.
 struct StageRead {
   struct Loop {
     std::string name;
@@ -232,14 +232,12 @@ private:
     value.accept(&loads);
     if (loads.whole.empty())
       return;
-    std::vector<std::string> names;
-    for (const StageRead::Loop &loop : loops_)
-      names.push_back(loop.name);
     for (const Load *load : loads.whole) {
       const Halide::Expr place = substitute(values_, load->index.as<Ramp>()->base);
       auto same = [&](const StageRead &r) {
         return r.input == load->name && r.type == load->type && r.around == around_ &&
-               std::equal(r.loops.begin(), r.loops.end(), names.begin(), names.end(), [](const StageRead::Loop &l, const std::string &name) { return l.name == name; });
+               std::equal(r.loops.begin(), r.loops.end(), loops_.begin(), loops_.end(),
+                          [](const StageRead::Loop &a, const StageRead::Loop &b) { return a.name == b.name && a.extent == b.extent; });
       };
       auto read = std::find_if(reads.begin(), reads.end(), same);
       if (read == reads.end())
@@ -273,7 +271,7 @@ struct Pieces {
   }
 };
 
-// Those of parts of the stage's innermost loop, of the vectors of a store, and of the stage's other loops; no lines where
+// Those of parts of the stage's innermost loop, of the vectors that one of its rounds loads, and of the stage's other loops; no lines where
 // neighbours in the innermost loop are none in memory, or other distances are not constant.
 Pieces pieces_of(const StageRead &read) {
   Pieces p;

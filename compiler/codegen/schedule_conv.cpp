@@ -12,9 +12,10 @@ using namespace Halide;
 namespace {
 // Lines of the cache, of a row of the image that is copied.
 constexpr int kShortPiece = 12, kLinesAhead = 72;
-// Of the second-level cache, for what is copied together with what will be next.
-constexpr double kForBoth = 0.8;
 int lines_of(int64_t columns, const MachineTarget &m) { return int((columns * m.vector_bytes + 63) / 64); }
+
+// Of the second-level cache, for what is copied and what will be next.
+constexpr double kForBoth = 0.8;
 
 // Whether an image leaves the second-level cache before it is read again.
 bool is_far(const std::vector<int64_t> &dims, const MachineTarget &m) { return dims[0] * dims[1] * dims[2] * m.vector_bytes > m.l2_bytes / 2; }
@@ -229,7 +230,7 @@ void rows(KernelContext &k, Func whole_kernel, const Type &whole_type, const std
     const int64_t kept = inputs * k.keep * wide * step * each.step * m.vector_bytes;
     const int lines = lines_of(wide * step * each.step, m);
     if (is_far(read, m) && 2 * double(kept) <= kForBoth * double(m.l2_bytes))
-      k.fetch_next.push_back({k.rows.name(), f.name(), {}, 0});
+      k.fetch_next.push_back({k.rows.name(), f.name()});
     else if (const auto image = k.stored.find(conv.inputs[0]); lines <= kShortPiece && image != k.stored.end())
       // Short pieces far apart: the machine's own prefetching does not see them come. A line for each column.
       k.rows.prefetch(image->second, v[1], v[3], kLinesAhead / lines);
@@ -311,12 +312,12 @@ void channel_sums(KernelContext &k, Func out, const Type &type, const Node &node
   turned.reorder_storage(t[0], t[1], t[2], t[3], t[4]);
   turn(turned, t[0], t[1]);
   if (is_far(k.type(node, inputs ? 1 : 0).dims, m))
-    k.fetch_next.push_back({turned.name(), f.name(), {}, 0});
+    k.fetch_next.push_back({turned.name(), f.name()});
   if (k.rows.defined()) {
     auto r = k.rows.args(); // lane, column, row, channel
     k.rows.compute_at(out, k.blocks.x).store_in(MemoryType::Heap).vectorize(r[0]);
     if (is_far(k.type(node, inputs ? 0 : 1).dims, m))
-      k.fetch_next.push_back({k.rows.name(), f.name(), {}, 0});
+      k.fetch_next.push_back({k.rows.name(), f.name()});
   }
 }
 } // namespace
